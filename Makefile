@@ -1,0 +1,51 @@
+# make demo    watch it work        (makes .venv, installs the light runtime, no torch)
+# make test    every check          (makes .venv, installs all under constraints.txt)
+# make format  mend the style
+# make bench   measure against rivals
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
+# onnxruntime and onnxruntime-gpu install one module: a machine gets one of them.
+ENGINE := $(shell nvidia-smi >/dev/null 2>&1 && echo gpu || echo cpu)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check format bench clean
+
+help:
+	@sed -n '1,4s/^# //p' Makefile
+
+demo: $(VENV)/.light
+	$(BIN)/retempo demo
+
+test: $(VENV)/.full check
+
+check:
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest
+
+format: $(VENV)/.full
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.full
+	$(BIN)/python -m benchmarks.step_latency
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info
+
+$(VENV)/.made:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Retempo needs Python 3.11 or newer; set PYTHON=")'
+	$(PYTHON) -m venv $(VENV)
+	touch $@
+
+$(VENV)/.light: $(VENV)/.made pyproject.toml constraints.txt
+	$(PIP) --constraint constraints.txt --editable '.[$(ENGINE)]'
+	touch $@
+
+$(VENV)/.full: $(VENV)/.made pyproject.toml constraints.txt
+	$(PIP) --constraint constraints.txt --editable '.[cpu,train,dev]'
+	touch $@ $(VENV)/.light
