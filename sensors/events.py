@@ -1,0 +1,78 @@
+"""Event chunks: what every sensor, file and socket hands on."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retempo.sensors.errors import GeometryError
+from retempo.sensors.geometry import Geometry
+
+Times = NDArray[np.int64]
+Addresses = NDArray[np.uint16]
+Polarities = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EventChunk:
+    """A batch of events as columns, in the order in which the sensor gave them.
+
+    A grid sensor fills `x`, `y` and `on`; a channel sensor fills `channel`. `t_end_us` is the
+    watermark: no later chunk of this stream holds an event before it. `lost` counts the events
+    that are known to be missing between the chunk before and this one. `sequence` counts chunks.
+
+    Shapes: every column is `(events,)`. Units: microseconds of the sensor's clock.
+
+    Raises:
+        GeometryError: columns are missing, differ in length or have another dtype.
+    """
+
+    t_us: Times
+    t_end_us: int
+    x: Addresses | None = None
+    y: Addresses | None = None
+    on: Polarities | None = None
+    channel: Addresses | None = None
+    stream: str = ""
+    sequence: int = 0
+    lost: int = 0
+
+    def __post_init__(self) -> None:
+        grid = [column is not None for column in (self.x, self.y, self.on)]
+        if not (all(grid) if self.channel is None else not any(grid)):
+            raise GeometryError("a chunk has x, y and on, or channel alone")
+        wanted = {"t_us": np.int64, "x": np.uint16, "y": np.uint16, "on": np.bool_}
+        wanted["channel"] = np.uint16
+        for name, dtype in wanted.items():
+            column = getattr(self, name)
+            if column is None:
+                continue
+            if column.dtype != dtype or column.shape != self.t_us.shape or column.ndim != 1:
+                raise GeometryError(
+                    f"column {name} is {column.dtype} of shape {column.shape}, "
+                    f"expected {np.dtype(dtype)} of shape {self.t_us.shape}"
+                )
+
+    def __len__(self) -> int:
+        return len(self.t_us)
+
+
+@runtime_checkable
+class Source(Protocol):
+    """Anything that yields event chunks: a file, a camera, a socket, a simulation."""
+
+    @property
+    def name(self) -> str:
+        """A short name for messages and streams."""
+        ...
+
+    @property
+    def geometry(self) -> Geometry:
+        """The addresses that can fire."""
+        ...
+
+    def __iter__(self) -> Iterator[EventChunk]:
+        """Chunks in stream order; a source that can be replayed starts afresh at each call."""
+        ...

@@ -1,0 +1,98 @@
+"""Prophesee's DAT: a percent header, two bytes for the event's type and size, eight bytes an event.
+
+A little-endian u32 time in us, then a u32 word: x in 14 bits, y in 14 bits and the polarity in 4
+(version 2), or x in 9 bits, y in 8 and the polarity in 1 (version 1). The time wraps after 71
+minutes and is unwrapped here.
+"""
+
+import re
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retempo.sensors.errors import RecordingError
+from retempo.sensors.events import Times
+from retempo.sensors.files.format import Columns, Format, Opened
+from retempo.sensors.files.percent_header import read_percent_header, stated_geometry
+from retempo.sensors.geometry import GridGeometry
+
+# N-CARS and other early files state no size: they come from the first ATIS.
+GEOMETRY = GridGeometry(304, 240)
+
+_EVENT_BYTES = 8
+# "2d" of the first ATIS, "cd" of every later sensor.
+_CHANGE_DETECTION = (0x00, 0x0C)
+_VERSION = re.compile(r"^% *version +(\d+)", re.IGNORECASE | re.MULTILINE)
+_T0 = re.compile(r"^% *t0 +(\d+)", re.IGNORECASE | re.MULTILINE)
+_HALF_RANGE_US = 1 << 31
+
+
+def decode_dat(words: NDArray[np.uint32], version: int) -> Columns:
+    """The events in `words` of shape `(events, 2)`, with the time unwrapped."""
+    x_bits, y_bits = (14, 14) if version == 2 else (9, 8)
+    address = words[:, 1]
+    polarity = address >> np.uint32(x_bits + y_bits)
+    return Columns(
+        t_us=_unwrap(words[:, 0].astype(np.int64)),
+        x=(address & ((1 << x_bits) - 1)).astype(np.uint16),
+        y=((address >> x_bits) & ((1 << y_bits) - 1)).astype(np.uint16),
+        on=(polarity if version == 2 else polarity & 1).astype(np.bool_),
+    )
+
+
+def _unwrap(t_us: Times) -> Times:
+    """A step back by more than half of the 32-bit range is the counter's wrap."""
+    steps = np.diff(t_us, prepend=t_us[:1])
+    wraps = (steps < -_HALF_RANGE_US).astype(np.int64) - (steps > _HALF_RANGE_US)
+    return t_us + (np.cumsum(wraps) << 32)
+
+
+def _sniff(head: bytes, path: Path) -> bool:
+    del path
+    text = read_percent_header(head).text
+    return text.startswith(("% Data file containing", "%Data file containing")) or bool(
+        _VERSION.search(text)
+    )
+
+
+def _open(path: Path, head: bytes, geometry: GridGeometry | None) -> Opened:
+    header = read_percent_header(head)
+    kind = head[header.size : header.size + 2]
+    if len(kind) < 2:
+        raise RecordingError(
+            f"{path} is truncated: its header ends without the event's type; copy it again"
+        )
+    if kind[0] not in _CHANGE_DETECTION or kind[1] != _EVENT_BYTES:
+        raise RecordingError(
+            f"{path} holds events of type {kind[0]:#04x} and {kind[1]} bytes, expected change "
+            f"detections (type 0x00 or 0x0c) of {_EVENT_BYTES} bytes"
+        )
+    rest = (path.stat().st_size - header.size - 2) % _EVENT_BYTES
+    if rest:
+        raise RecordingError(
+            f"{path} is truncated: it ends {rest} bytes into an event of {_EVENT_BYTES} bytes; "
+            "copy it again"
+        )
+    version = _VERSION.search(header.text)
+    if version and version[1] not in ("1", "2"):
+        raise RecordingError(f"{path} is DAT version {version[1]}, expected version 1 or 2")
+    t0 = _T0.search(header.text)
+    decode = partial(
+        _decode, path, header.size + 2, int(version[1]) if version else 2, int(t0[1]) if t0 else 0
+    )
+    return Opened(geometry or stated_geometry(header) or GEOMETRY, decode, whole=True)
+
+
+def _decode(path: Path, offset: int, version: int, t0_us: int) -> Iterator[Columns]:
+    try:
+        words = np.fromfile(path, "<u4", offset=offset)
+    except OSError as error:
+        raise RecordingError(f"{path} cannot be read: {error.strerror}") from error
+    columns = decode_dat(words[: len(words) // 2 * 2].reshape(-1, 2), version)
+    yield Columns(columns.t_us + t0_us, columns.x, columns.y, columns.on)
+
+
+FORMAT = Format("DAT", (".dat",), _sniff, _open)

@@ -1,0 +1,74 @@
+"""The formats that are known, and the choice among them: content first, suffix second."""
+
+from pathlib import Path
+
+from retempo.sensors.errors import GeometryError, RecordingError
+from retempo.sensors.files import aedat4, csv_text, dat, es, evt, nmnist, numpy_table
+from retempo.sensors.files.format import Format, grid_or_none
+from retempo.sensors.files.recording import Recording
+from retempo.sensors.geometry import Geometry
+
+# Those with a signature come before those that are only plausible.
+FORMATS: tuple[Format, ...] = (
+    aedat4.FORMAT,
+    es.FORMAT,
+    numpy_table.FORMAT,
+    evt.EVT2,
+    evt.EVT3,
+    dat.FORMAT,
+    csv_text.FORMAT,
+    nmnist.FORMAT,
+)
+
+_HEAD_BYTES = 65_536
+
+
+def open_recording(
+    path: str | Path, *, geometry: Geometry | None = None, chunk_events: int = 65_536
+) -> Recording:
+    """Open a recorded event file by its content, and by its suffix where that is silent.
+
+    `geometry` overrides what the file or its format says. Only the head is read here.
+
+    Raises:
+        RecordingError: no such file, a directory, an empty file, no known format, a head that
+            its format forbids, or no geometry known.
+    """
+    path = Path(path)
+    if chunk_events < 1:
+        raise RecordingError(f"chunk_events is {chunk_events}, expected at least 1 event a chunk")
+    head = _read_head(path)
+    chosen = _choose(path, head)
+    try:
+        opened = chosen.open(path, head, grid_or_none(path, geometry))
+    except GeometryError as error:
+        raise RecordingError(f"{path} states a size that no sensor has: {error}") from error
+    return Recording(path, chosen.name, opened, chunk_events)
+
+
+def _read_head(path: Path) -> bytes:
+    if not path.exists():
+        raise RecordingError(f"{path} does not exist; give the path of a recorded event file")
+    if path.is_dir():
+        raise RecordingError(f"{path} is a directory; give the path of one file in it")
+    try:
+        with path.open("rb") as file:
+            head = file.read(_HEAD_BYTES)
+    except OSError as error:
+        raise RecordingError(f"{path} cannot be read: {error.strerror}") from error
+    if not head:
+        raise RecordingError(f"{path} is empty (0 bytes); record or copy it again")
+    return head
+
+
+def _choose(path: Path, head: bytes) -> Format:
+    for known in FORMATS:
+        if known.sniff(head, path):
+            return known
+    for known in FORMATS:
+        if path.suffix.lower() in known.suffixes:
+            return known
+    names = ", ".join(f"{known.name} ({' '.join(known.suffixes)})" for known in FORMATS)
+    raise RecordingError(
+        f"{path} is in no known format (it begins with {head[:12]!r}); known are {names}"
+    )

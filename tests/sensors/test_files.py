@@ -1,0 +1,225 @@
+"""Small files made here: what opens, what is refused, and with which words."""
+
+from pathlib import Path
+
+import faery
+import numpy as np
+import pytest
+
+from retempo.sensors.errors import RecordingError
+from retempo.sensors.events import Source
+from retempo.sensors.files import open_recording, read_all
+from retempo.sensors.geometry import ChannelGeometry, GridGeometry
+from retempo.sensors.summary import summarise
+
+GRID = GridGeometry(34, 34)
+
+
+def faery_events(count: int) -> np.ndarray:
+    events = np.zeros(count, faery.EVENTS_DTYPE)
+    events["t"] = 1_000 + 10 * np.arange(count)
+    events["x"] = np.arange(count) % 34
+    events["y"] = np.arange(count) % 31
+    events["on"] = np.arange(count) % 3 == 0
+    return events
+
+
+def test_a_recording_is_a_source(tmp_path: Path) -> None:
+    path = tmp_path / "a.npy"
+    np.save(path, np.array([[5, 1, 2, 1]], np.uint64))
+    assert isinstance(open_recording(path), Source)
+
+
+def test_an_event_outside_the_geometry_is_left_in_place_and_counted(tmp_path: Path) -> None:
+    path = tmp_path / "a.npy"
+    np.save(path, np.array([[5, 1, 2, 1], [6, 400, 2, 0], [7, 34, 34, 0]], np.uint64))
+    assert summarise(open_recording(path)).outside == 1
+    narrow = open_recording(path, geometry=GRID)
+    assert narrow.geometry == GRID
+    chunk = read_all(narrow)
+    assert chunk.x is not None
+    assert chunk.x.tolist() == [1, 400, 34]
+    assert summarise(narrow).outside == 2
+
+
+def test_times_that_go_back_stay_in_the_order_of_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.npy"
+    times = [10, 30, 20, 40]
+    np.save(path, np.array([[t, 1, 1, 0] for t in times], np.uint64))
+    chunks = list(open_recording(path, chunk_events=2))
+    assert [chunk.t_us.tolist() for chunk in chunks] == [[10, 30], [20, 40]]
+    assert [chunk.t_end_us for chunk in chunks] == [20, 40]
+    assert summarise(open_recording(path)).backward_steps == 1
+
+
+def test_a_numpy_table_without_events_yields_no_chunk(tmp_path: Path) -> None:
+    path = tmp_path / "a.npy"
+    np.save(path, np.zeros((0, 4), np.uint64))
+    assert list(open_recording(path)) == []
+    assert len(read_all(open_recording(path))) == 0
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        (np.zeros((3, 4), np.int64), r"holds int64 \(3, 4\), expected uint64 \(events, 4\)"),
+        (np.zeros((3, 5), np.uint64), r"holds uint64 \(3, 5\), expected"),
+        (np.zeros(4, np.uint64), r"holds uint64 \(4,\), expected"),
+        (np.array([{}], object), "no readable NumPy table"),
+    ],
+)
+def test_a_numpy_file_that_is_no_event_table_is_refused(
+    tmp_path: Path, table: np.ndarray, words: str
+) -> None:
+    path = tmp_path / "a.npy"
+    np.save(path, table, allow_pickle=True)
+    with pytest.raises(RecordingError, match=words):
+        open_recording(path)
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        ([1 << 63, 0, 0, 0], "holds t_us = 9223372036854775808"),
+        ([0, 1 << 16, 0, 0], "holds x = 65536, expected 0 to 65535"),
+        ([0, 0, 0, 2], "holds p = 2, expected 0 to 1"),
+    ],
+)
+def test_a_numpy_value_that_no_event_has_is_refused(
+    tmp_path: Path, row: list[int], words: str
+) -> None:
+    path = tmp_path / "a.npy"
+    np.save(path, np.array([row], np.uint64))
+    with pytest.raises(RecordingError, match=words):
+        read_all(open_recording(path))
+
+
+def test_a_truncated_numpy_table_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.npy"
+    np.save(path, np.zeros((100, 4), np.uint64))
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(RecordingError, match=r"a\.npy is no readable NumPy table"):
+        open_recording(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "version"),
+    [
+        ("a.aedat4", None),
+        ("a.es", None),
+        ("a.dat", None),
+        ("a.raw", "evt2"),
+        ("a.raw", "evt3"),
+        ("a.csv", None),
+    ],
+)
+def test_what_faery_writes_reads_back_equal(tmp_path: Path, name: str, version: str | None) -> None:
+    events = faery_events(500)
+    if name == "a.es":
+        # faery writes ES files from time 0 on.
+        events["t"] -= events["t"][0]
+    path = tmp_path / name
+    faery.events_stream_from_array(events, (34, 34)).to_file(path, version=version)
+    recording = open_recording(path, chunk_events=64)
+    chunk = read_all(recording)
+    assert recording.geometry == GRID
+    assert chunk.t_us.tolist() == events["t"].tolist()
+    for name_, column in (("x", chunk.x), ("y", chunk.y), ("on", chunk.on)):
+        assert column is not None
+        assert column.tolist() == events[name_].tolist()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("a.csv", b"t,x,y,on\n1,2,3,1\n", r"states no sensor size; give its geometry"),
+        ("a.csv", b"name,age\nx,1\n", "expected a head line that names t, x, y and on"),
+        ("a.raw", b"\x00" * 64, "states no EVT version"),
+        ("a.raw", b"% evt 2.1\n" + b"\x00" * 64, "states EVT 2.1, expected"),
+        ("a.raw", b"% evt 3.0\n" + b"\x00" * 64, "give its geometry"),
+        ("a.raw", b"% evt 3.0\n% geometry 0x10\n", "states a size that no sensor has"),
+        ("a.dat", b"% Version 2\n", "header ends without the event's type"),
+        ("a.dat", b"% Version 3\n\x00\x08", "is DAT version 3, expected version 1 or 2"),
+        ("a.dat", b"% Version 2\n\x0e\x08", "events of type 0x0e and 8 bytes, expected change"),
+        ("a.aedat4", b"#!AER-DAT4.0\r\n123", "unreadable header"),
+        ("a.es", b"Event Stream\x02", "unreadable header"),
+        ("a.npy", b"\x93NUMPY\x01\x00v\x00", "no readable NumPy table"),
+        ("a.xyz", b"something else", r"a\.xyz is in no known format \(it begins with"),
+        ("a.bin", b"", r"a\.bin is empty \(0 bytes\)"),
+        ("a.raw", b"", r"a\.raw is empty \(0 bytes\)"),
+    ],
+)
+def test_a_bad_file_is_refused_in_one_line_that_names_it(
+    tmp_path: Path, name: str, content: bytes, words: str
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(RecordingError, match=words) as caught:
+        open_recording(path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_file_a_directory_and_an_unreadable_chunk_size_are_refused(
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(RecordingError, match=r"no\.bin does not exist; give the path"):
+        open_recording(tmp_path / "no.bin")
+    with pytest.raises(RecordingError, match=r"is a directory; give the path of one file"):
+        open_recording(tmp_path)
+    with pytest.raises(RecordingError, match=r"chunk_events is 0, expected at least 1"):
+        open_recording(tmp_path / "no.bin", chunk_events=0)
+
+
+def test_a_row_of_channels_is_no_geometry_for_a_pixel_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.npy"
+    np.save(path, np.zeros((1, 4), np.uint64))
+    with pytest.raises(RecordingError, match=r"holds events of a pixel grid.*70 channels"):
+        open_recording(path, geometry=ChannelGeometry(70))
+
+
+def test_a_file_that_goes_away_between_opening_and_reading_is_named(tmp_path: Path) -> None:
+    paths = [tmp_path / name for name in ("a.npy", "a.bin", "a.dat", "a.es")]
+    np.save(paths[0], np.zeros((1, 4), np.uint64))
+    paths[1].write_bytes(bytes(25))
+    paths[2].write_bytes(b"% Version 2\n\x0c\x08" + bytes(8))
+    faery.events_stream_from_array(faery_events(5), (34, 34)).to_file(paths[3])
+    for path in paths:
+        recording = open_recording(path)
+        path.unlink()
+        with pytest.raises(RecordingError) as caught:
+            list(recording)
+        assert str(path) in str(caught.value)
+
+
+def evt2(t_us: int, x: int, y: int) -> list[int]:
+    """The words TIME_HIGH and CD_ON of EVT 2.0."""
+    return [(8 << 28) | (t_us >> 6), (1 << 28) | ((t_us & 63) << 22) | (x << 11) | y]
+
+
+def test_an_evt2_event_outside_the_claimed_geometry_is_left_in_place(tmp_path: Path) -> None:
+    words = np.array([*evt2(640, 20, 3), *evt2(705, 2, 3)], "<u4").tobytes()
+    path = tmp_path / "a.raw"
+    path.write_bytes(b"% evt 2.0\n" + words)
+    recording = open_recording(path, geometry=GridGeometry(10, 10))
+    summary = summarise(recording)
+    assert (summary.events, summary.outside) == (2, 1)
+    assert (summary.t_first_us, summary.t_last_us) == (640, 705)
+
+
+def test_an_evt2_event_outside_the_size_in_its_own_header_is_refused_aloud(tmp_path: Path) -> None:
+    words = np.array(evt2(640, 20, 3), "<u4").tobytes()
+    path = tmp_path / "a.raw"
+    path.write_bytes(b"% evt 2.0\n% geometry 10x10\n" + words)
+    with pytest.raises(RecordingError, match=r"a\.raw is damaged or truncated: x overflow \(x=20"):
+        list(open_recording(path))
+
+
+def test_the_32_bit_clock_of_dat_runs_on_through_its_wrap(tmp_path: Path) -> None:
+    path = tmp_path / "a.dat"
+    times = [2**32 - 20, 2**32 - 10, 2**32 - 11, 5, 2**32 - 1, 9]
+    words = np.array([[time, (1 << 28) | (7 << 14) | 3] for time in times], "<u4")
+    path.write_bytes(b"% Version 2\n\x0c\x08" + words.tobytes())
+    base = 2**32
+    expected = [base - 20, base - 10, base - 11, base + 5, base - 1, base + 9]
+    assert read_all(open_recording(path)).t_us.tolist() == expected
