@@ -1,0 +1,44 @@
+"""Expectation: what the source steps do on average, without an inverse of A - I.
+
+For an integer `rho` the input groups are multiplied by `I + A + ... + A^(rho - 1)`: the state after
+`rho` source steps under an input that stays at its mean. For an integer `1 / rho` the relation is
+read the other way round, and between them the power of the eigenvalues takes over. It equals
+`integral` wherever both exist, to rounding; a perfect integrator (eigenvalue 1) is no special case.
+Source: the idea is of arXiv 2411.04760, the fractional form is derived in docs/adaptation.md.
+"""
+
+import numpy as np
+
+from retempo.exporters.adaptation.method import Layer, Method
+from retempo.exporters.adaptation.powers import apply, held_gain, power
+from retempo.exporters.neurons import Coefficients, source_coefficients
+from retempo.exporters.neurons.general import Array
+
+
+def _adapt(layer: Layer, rho: float) -> Coefficients:
+    source = source_coefficients(layer.neuron, layer.parameters)
+    A = power(source.A, rho, layer.name)
+    gamma = _mean_gain(source.A, A, rho, layer.name)
+    return Coefficients(
+        A=A, R=apply(gamma, source.R), F=apply(gamma, source.F), G=apply(gamma, source.G)
+    )
+
+
+def _mean_gain(source: Array, target: Array, rho: float, layer: str) -> Array:
+    if rho >= 1.0 and float(rho).is_integer():
+        return _sum_of_powers(source, int(rho))
+    if rho < 1.0 and abs(1.0 / rho - round(1.0 / rho)) < 1e-9:
+        total = np.moveaxis(_sum_of_powers(target, round(1.0 / rho)), -1, 0)
+        return np.moveaxis(np.linalg.inv(total), 0, -1)
+    return held_gain(source, rho, layer)
+
+
+def _sum_of_powers(A: Array, count: int) -> Array:
+    identity = np.broadcast_to(np.eye(A.shape[0])[:, :, np.newaxis], A.shape)
+    total: Array = identity.astype(np.float64)
+    for _ in range(count - 1):
+        total = np.einsum("ijk,jlk->ilk", A, total) + identity
+    return total
+
+
+EXPECTATION = Method(name="expectation", adapt=_adapt)

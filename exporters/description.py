@@ -1,0 +1,159 @@
+"""A network as plain data: what it is, without its large matrices.
+
+The same description is a run's `network.json` and the heart of a model's contract. It holds what
+every other resolution follows from: neuron models, their source parameters, the normalisation
+statistics, the source time step.
+"""
+
+from typing import Literal
+
+import msgspec
+import numpy as np
+
+from retempo.exporters.adaptation import Layer
+from retempo.exporters.errors import NetworkError
+from retempo.exporters.neurons import neuron_named, source_coefficients
+from retempo.exporters.normalisation import BatchNorm, no_batch_norm
+
+DESCRIPTION_VERSION = 1
+
+
+class GridSpec(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="grid", tag_field="kind"
+):
+    """A sensor of `width` x `height` pixels and 1 or 2 polarities."""
+
+    width: int
+    height: int
+    polarities: int = 2
+
+
+class ChannelSpec(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="channels", tag_field="kind"
+):
+    """A sensor of `channels` channels."""
+
+    channels: int
+
+
+class InputSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How events become the input vector of a bin.
+
+    On a grid, input `(p * rows + y // downsample) * columns + x // downsample` is the count of the
+    events of polarity `p` (0 off, 1 on) in the bin; a channel sensor's input is its channel
+    divided by `downsample`.
+    """
+
+    geometry: GridSpec | ChannelSpec
+    bin_mode: Literal["sum"] = "sum"
+    downsample: int = 1
+
+    @property
+    def size(self) -> int:
+        """How many inputs the network has."""
+        step = self.downsample
+        if isinstance(self.geometry, ChannelSpec):
+            return -(-self.geometry.channels // step)
+        grid = self.geometry
+        return grid.polarities * -(-grid.width // step) * -(-grid.height // step)
+
+
+class NormSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The statistics and the affine part of a layer's batch norm."""
+
+    mean: list[float]
+    variance: list[float]
+    weight: list[float]
+    bias: list[float]
+    epsilon: float
+
+
+class LayerSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One layer: its neuron model and the parameters that it was trained to."""
+
+    name: str
+    neuron: str
+    inputs: int
+    neurons: int
+    parameters: dict[str, list[float]]
+    norm: NormSpec | None = None
+    threshold: float = 1.0
+
+
+class NetworkSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A feed-forward stack of layers; the last one is the readout."""
+
+    version: int
+    source_dt_us: int
+    input: InputSpec
+    layers: list[LayerSpec]
+    labels: list[str]
+    output: Literal["softmax"] = "softmax"
+
+
+def layer_of(spec: LayerSpec) -> Layer:
+    """Return what an adaptation method sees of the layer."""
+    parameters = {name: np.array(values) for name, values in spec.parameters.items()}
+    return Layer(spec.name, neuron_named(spec.neuron), parameters)
+
+
+def norm_of(spec: LayerSpec) -> BatchNorm:
+    """Return the layer's batch norm, the identity where it has none."""
+    if spec.norm is None:
+        return no_batch_norm(spec.neurons)
+    return BatchNorm(
+        mean=np.array(spec.norm.mean),
+        variance=np.array(spec.norm.variance),
+        weight=np.array(spec.norm.weight),
+        bias=np.array(spec.norm.bias),
+        epsilon=spec.norm.epsilon,
+    )
+
+
+def check_network(spec: NetworkSpec) -> None:
+    """Check that a description is complete and consistent.
+
+    Raises:
+        NetworkError: it is not; the text names the layer.
+    """
+    if spec.version != DESCRIPTION_VERSION:
+        raise NetworkError(
+            f"network description has version {spec.version}, this Retempo reads "
+            f"{DESCRIPTION_VERSION}; export the network again"
+        )
+    if spec.source_dt_us < 1:
+        raise NetworkError(f"source_dt_us is {spec.source_dt_us}, expected at least 1")
+    if spec.input.downsample < 1:
+        raise NetworkError(f"downsample is {spec.input.downsample}, expected at least 1")
+    if not spec.layers:
+        raise NetworkError("a network has at least a readout layer, this one has no layer")
+    names = [layer.name for layer in spec.layers]
+    if len(set(names)) != len(names) or not all(name.isidentifier() for name in names):
+        raise NetworkError(f"layer names must be distinct identifiers, got {', '.join(names)}")
+    inputs = spec.input.size
+    for position, layer in enumerate(spec.layers):
+        _check_layer(layer, inputs, last=position == len(spec.layers) - 1)
+        inputs = layer.neurons
+    if inputs != len(spec.labels):
+        raise NetworkError(f"{inputs} outputs, but {len(spec.labels)} labels; give one each")
+
+
+def _check_layer(layer: LayerSpec, inputs: int, *, last: bool) -> None:
+    if layer.inputs != inputs:
+        raise NetworkError(f"{layer.name} has {layer.inputs} inputs, the layer before it {inputs}")
+    neuron = neuron_named(layer.neuron)
+    if neuron.spiking == last:
+        wanted = "a readout neuron that does not spike" if last else "a spiking neuron"
+        raise NetworkError(f"{layer.name} is {layer.neuron}, expected {wanted}")
+    source = source_coefficients(neuron, layer_of(layer).parameters)
+    if source.neurons != layer.neurons:
+        raise NetworkError(
+            f"{layer.name} has {layer.neurons} neurons and {source.neurons} values a parameter"
+        )
+    norm = norm_of(layer)
+    for name in ("mean", "variance", "weight", "bias"):
+        values = getattr(norm, name)
+        if values.shape != (layer.neurons,) or not np.isfinite(values).all():
+            raise NetworkError(f"{layer.name}: norm.{name} is not {layer.neurons} finite numbers")
+    if (norm.variance + norm.epsilon <= 0.0).any():
+        raise NetworkError(f"{layer.name}: norm.variance + norm.epsilon must be positive")

@@ -1,0 +1,92 @@
+"""From a description to the coefficients of one resolution."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from retempo.exporters.adaptation import method_named
+from retempo.exporters.description import NetworkSpec, layer_of, norm_of
+from retempo.exporters.errors import AdaptationError
+from retempo.exporters.neurons.general import Array
+from retempo.exporters.normalisation import fold, move
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LayerResolution:
+    """The coefficients of one layer at one resolution, float64.
+
+    Shapes: `A` `(variables, variables, neurons)`; `R`, `F`, `G` `(variables, neurons)`; `gain`,
+    `bias`, `threshold` `(neurons,)`.
+    """
+
+    name: str
+    A: Array
+    R: Array
+    F: Array
+    G: Array
+    gain: Array
+    bias: Array
+    threshold: Array
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Resolution:
+    """A network's coefficients at `dt_us`, and how they came about."""
+
+    dt_us: int
+    method: str
+    normalisation: str
+    lag: int
+    substeps: int
+    layers: tuple[LayerResolution, ...]
+
+
+def check_dt_us(dt_us: int) -> None:
+    """Check a time step.
+
+    Raises:
+        AdaptationError: it is no positive number of microseconds.
+    """
+    if isinstance(dt_us, bool) or not isinstance(dt_us, int) or dt_us < 1:
+        raise AdaptationError(f"a time step is a positive number of whole us, got {dt_us}")
+
+
+def resolve(
+    network: NetworkSpec, dt_us: int, method: str, normalisation: str | None = None
+) -> Resolution:
+    """Adapt a network to the time step `dt_us`.
+
+    At the source's own time step every method returns the source network.
+
+    Args:
+        network: the description, see `check_network`.
+        dt_us: the target time step.
+        method: a name in `exporters.adaptation.METHODS`.
+        normalisation: a name in `exporters.normalisation.RULES`; the method's own if None.
+
+    Raises:
+        AdaptationError: the method or the rule is unknown, or unfit for this ratio or network.
+    """
+    check_dt_us(dt_us)
+    chosen = method_named(method)
+    rule = normalisation or chosen.normalisation
+    rho = dt_us / network.source_dt_us
+    layers = []
+    for position, spec in enumerate(network.layers):
+        coefficients = chosen.adapt(layer_of(spec), rho)
+        norm = norm_of(spec)
+        gain, bias = fold(move(norm, rho, rule) if position == 0 else norm)
+        layers.append(
+            LayerResolution(
+                name=spec.name,
+                A=coefficients.A,
+                R=coefficients.R,
+                F=coefficients.F,
+                G=coefficients.G,
+                gain=gain,
+                bias=bias,
+                threshold=np.full(spec.neurons, spec.threshold),
+            )
+        )
+    lag = chosen.lag(network.source_dt_us, dt_us)
+    return Resolution(dt_us, method, rule, lag, 1, tuple(layers))

@@ -1,0 +1,139 @@
+"""Every method against simulation of the neuron that it adapts."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from retempo.exporters.adaptation import METHODS, Layer, default_method, method_named
+from retempo.exporters.adaptation.powers import apply
+from retempo.exporters.errors import AdaptationError, UnfitError
+from retempo.exporters.neurons import NEURONS, Coefficients, source_coefficients
+from retempo.exporters.neurons.general import Array
+from tests.builders import make_parameters, neuron_names, seeds
+
+NEURONS_OF_A_LAYER = 16
+
+
+def draw_layer(neuron: str, seed: int) -> Layer:
+    rng = np.random.default_rng(seed)
+    return Layer("layer0", NEURONS[neuron], make_parameters(neuron, NEURONS_OF_A_LAYER, rng))
+
+
+def source(layer: Layer) -> Coefficients:
+    return source_coefficients(layer.neuron, layer.parameters)
+
+
+def run(c: Coefficients, v: Array, current: Array, steps: int) -> Array:
+    for _ in range(steps):
+        v = apply(c.A, v) + c.F * current
+    return v
+
+
+@given(
+    neuron_names, seeds, st.integers(1, 100), st.sampled_from(["integral", "expectation", "lag"])
+)
+def test_fine_steps_end_where_the_source_step_ends(
+    neuron: str, seed: int, fine: int, method: str
+) -> None:
+    """Constant input, below the threshold."""
+    layer = draw_layer(neuron, seed)
+    rng = np.random.default_rng(seed + 1)
+    coarse = source(layer)
+    v = rng.normal(size=(coarse.variables, coarse.neurons))
+    current = rng.normal(size=coarse.neurons)
+    adapted = METHODS[method].adapt(layer, 1.0 / fine)
+    np.testing.assert_allclose(
+        run(adapted, v, current, fine), run(coarse, v, current, 1), atol=1e-9
+    )
+
+
+@given(neuron_names, seeds, st.integers(1, 20), st.sampled_from(["integral", "expectation"]))
+def test_a_coarse_step_ends_where_the_source_steps_end(
+    neuron: str, seed: int, coarse: int, method: str
+) -> None:
+    layer = draw_layer(neuron, seed)
+    rng = np.random.default_rng(seed + 1)
+    fine = source(layer)
+    v = rng.normal(size=(fine.variables, fine.neurons))
+    current = rng.normal(size=fine.neurons)
+    adapted = METHODS[method].adapt(layer, float(coarse))
+    np.testing.assert_allclose(
+        run(adapted, v, current, 1), run(fine, v, current, coarse), rtol=1e-9, atol=1e-9
+    )
+
+
+@given(neuron_names, seeds, st.floats(0.01, 1.0))
+def test_expectation_equals_integral(neuron: str, seed: int, rho: float) -> None:
+    layer = draw_layer(neuron, seed)
+    a, b = (METHODS[name].adapt(layer, rho) for name in ("expectation", "integral"))
+    for name in "ARFG":
+        np.testing.assert_allclose(getattr(a, name), getattr(b, name), atol=1e-9)
+
+
+@given(neuron_names, seeds, st.sampled_from(sorted(METHODS)))
+def test_every_method_is_the_source_at_the_source(neuron: str, seed: int, method: str) -> None:
+    layer = draw_layer(neuron, seed)
+    adapted = METHODS[method].adapt(layer, 1.0)
+    for name in "ARFG":
+        np.testing.assert_allclose(getattr(adapted, name), getattr(source(layer), name), atol=1e-12)
+    assert METHODS[method].lag(10_000, 10_000) == 1
+
+
+@given(neuron_names, seeds, st.floats(0.01, 4.0))
+def test_euler_takes_rho_of_the_change_of_a_source_step(neuron: str, seed: int, rho: float) -> None:
+    layer = draw_layer(neuron, seed)
+    rng = np.random.default_rng(seed + 1)
+    whole = source(layer)
+    v = rng.normal(size=(whole.variables, whole.neurons))
+    current = rng.normal(size=whole.neurons)
+    change = run(whole, v, current, 1) - v
+    adapted = METHODS["euler"].adapt(layer, rho)
+    np.testing.assert_allclose(run(adapted, v, current, 1), v + rho * change, atol=1e-12)
+
+
+def test_tau_rebuilds_the_neuron_from_scaled_time_constants() -> None:
+    parameters = {"alpha": np.array([0.9]), "beta": np.array([0.98])}
+    parameters |= {"a": np.array([0.5]), "b": np.array([1.5])}
+    adapted = METHODS["tau"].adapt(Layer("layer0", NEURONS["radlif"], parameters), 0.1)
+    alpha, beta = 0.9**0.1, 0.98**0.1
+    expected = [[alpha - (1 - alpha) * 0.5, -(1 - alpha) * beta], [0.5, beta]]
+    np.testing.assert_allclose(adapted.A[:, :, 0], expected)
+    np.testing.assert_allclose(adapted.R[:, 0], [-(alpha + (1 - alpha) * 1.5), 1.5])
+    np.testing.assert_allclose(adapted.F[:, 0], [1 - alpha, 0.0])
+
+
+def test_the_general_neuron_is_the_adlif_of_the_papers() -> None:
+    """One step of w = beta w + a u + b s; u = alpha (u - s) + (1 - alpha)(i + r - w)."""
+    rng = np.random.default_rng(0)
+    p = make_parameters("radlif", 8, rng)
+    c = source_coefficients(NEURONS["radlif"], p)
+    u, w, i, heard = rng.normal(size=(4, 8))
+    s = (rng.random(8) < 0.5).astype(float)
+    after_w = p["beta"] * w + p["a"] * u + p["b"] * s
+    after_u = p["alpha"] * (u - s) + (1 - p["alpha"]) * (i + heard - after_w)
+    v = apply(c.A, np.array([u, w])) + c.R * s + c.F * i + c.G * heard
+    np.testing.assert_allclose(v, [after_u, after_w], atol=1e-14)
+
+
+def test_lag_keeps_the_delay_of_the_feedback() -> None:
+    assert METHODS["lag"].lag(10_000, 1_000) == 10
+    assert METHODS["integral"].lag(10_000, 1_000) == 1
+
+
+@pytest.mark.parametrize(
+    ("target_dt_us", "reason"),
+    [
+        (20_000, "fine-to-coarse; use the method integral"),
+        (3_000, "does not; use the method integral"),
+    ],
+)
+def test_lag_says_where_it_does_not_fit(target_dt_us: int, reason: str) -> None:
+    with pytest.raises(UnfitError, match=reason):
+        METHODS["lag"].lag(10_000, target_dt_us)
+    assert default_method(10_000, target_dt_us) == "integral"
+
+
+def test_an_unknown_method_names_the_known() -> None:
+    with pytest.raises(AdaptationError, match="unknown method 'taw'; known are none, tau, euler"):
+        method_named("taw")

@@ -1,0 +1,123 @@
+"""Descriptions and checkpoints: whole or refused."""
+
+import json
+import os
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given, settings
+
+from retempo.exporters.description import ChannelSpec, GridSpec, InputSpec
+from retempo.exporters.errors import NetworkError
+from retempo.exporters.network import (
+    DESCRIPTION_FILE,
+    WEIGHTS_FILE,
+    Network,
+    check,
+    load_network,
+    save_network,
+    write_atomically,
+)
+from tests.builders import make_network, neuron_names, seeds
+
+
+@settings(max_examples=20)
+@given(neuron_names, seeds)
+def test_a_checkpoint_comes_back_bit_for_bit(
+    tmp_path_factory: pytest.TempPathFactory, neuron: str, seed: int
+) -> None:
+    run = tmp_path_factory.mktemp("run")
+    network = make_network(neuron, seed=seed)
+    save_network(network, run)
+    back = load_network(run)
+    assert back.spec == network.spec
+    assert set(back.weights) == set(network.weights)
+    for name, matrix in network.weights.items():
+        np.testing.assert_array_equal(back.weights[name], matrix)
+
+
+def test_a_missing_run_says_how_to_make_one(tmp_path: Path) -> None:
+    with pytest.raises(NetworkError, match=r"is no run: No such file .* retempo train"):
+        load_network(tmp_path / "nothing")
+
+
+def test_a_damaged_description_is_refused(tmp_path: Path) -> None:
+    save_network(make_network(), tmp_path)
+    (tmp_path / DESCRIPTION_FILE).write_text("{")
+    with pytest.raises(NetworkError, match="damaged checkpoint"):
+        load_network(tmp_path)
+
+
+def test_an_unknown_key_of_a_description_is_refused(tmp_path: Path) -> None:
+    save_network(make_network(), tmp_path)
+    description = json.loads((tmp_path / DESCRIPTION_FILE).read_text())
+    description["sauce_dt_us"] = 1
+    (tmp_path / DESCRIPTION_FILE).write_text(json.dumps(description))
+    with pytest.raises(NetworkError, match="sauce_dt_us"):
+        load_network(tmp_path)
+
+
+def test_truncated_weights_are_refused(tmp_path: Path) -> None:
+    save_network(make_network(), tmp_path)
+    weights = (tmp_path / WEIGHTS_FILE).read_bytes()
+    (tmp_path / WEIGHTS_FILE).write_bytes(weights[:-100])
+    with pytest.raises(NetworkError, match="damaged checkpoint"):
+        load_network(tmp_path)
+
+
+def test_weights_that_do_not_fit_are_named() -> None:
+    network = make_network()
+    weights = {**network.weights, "layer0.W": np.zeros((3, 3), np.float32)}
+    with pytest.raises(NetworkError, match=r"layer0\.W is float32 \(3, 3\), expected"):
+        check(Network(network.spec, weights))
+
+
+def test_a_diverged_network_is_refused() -> None:
+    network = make_network()
+    weights = {**network.weights, "layer0.W": network.weights["layer0.W"] * np.float32("nan")}
+    with pytest.raises(NetworkError, match="training has diverged"):
+        check(Network(network.spec, weights))
+
+
+def test_inconsistent_descriptions_name_the_layer() -> None:
+    network = make_network()
+    first, *rest = network.spec.layers
+    wrong = {
+        "has 7 inputs": [msgspec.structs.replace(first, inputs=7), *rest],
+        "unknown neuron 'radliff'": [msgspec.structs.replace(first, neuron="radliff"), *rest],
+        "expected a spiking neuron": [
+            msgspec.structs.replace(first, neuron="leaky_readout"),
+            *rest,
+        ],
+        "expected a readout neuron": network.spec.layers[:-1],
+        "layer names must be distinct": [first, msgspec.structs.replace(rest[0], name="layer0")],
+    }
+    for message, layers in wrong.items():
+        spec = msgspec.structs.replace(network.spec, layers=layers)
+        with pytest.raises(NetworkError, match=message):
+            check(Network(spec, network.weights))
+
+
+def test_inputs_follow_from_geometry_and_downsample() -> None:
+    assert InputSpec(GridSpec(34, 34, 2)).size == 2312
+    assert InputSpec(GridSpec(34, 34, 2), downsample=2).size == 578
+    assert InputSpec(GridSpec(35, 33, 1), downsample=2).size == 18 * 17
+    assert InputSpec(ChannelSpec(700), downsample=5).size == 140
+
+
+def test_a_failed_write_leaves_the_old_file_and_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "model.onnx"
+    write_atomically(target, b"old")
+
+    def fail(handle: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match="No space left"):
+        write_atomically(target, b"new")
+    assert target.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [target]
