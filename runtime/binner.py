@@ -1,0 +1,123 @@
+"""Bins of a stream: chunks in, closed bins out, every event accounted for."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from retempo.runtime.binning import (
+    BINNED,
+    INVALID,
+    LATE,
+    MASKED,
+    BinLayout,
+    Bins,
+    Columns,
+    bin_events,
+    columns_of,
+    inside,
+)
+from retempo.runtime.counters import Counters
+from retempo.runtime.errors import InputError
+from retempo.sensors.events import EventChunk
+
+
+class Binner:
+    """Cuts one stream into bins of event time.
+
+    The first bin is that of the first binned event. A bin closes when the watermark, the latest
+    time that the stream has reached, passes its end plus the lateness, rounded up to whole bins.
+    An event before the oldest open bin is late: counted, never binned into the past. So the bins do
+    not depend on how the stream is cut into chunks.
+    """
+
+    def __init__(
+        self, layout: BinLayout, dt_us: int, counters: Counters, lateness_us: int = 0
+    ) -> None:
+        if dt_us < 1 or lateness_us < 0:
+            raise InputError(
+                f"dt_us must be 1 or more and lateness_us 0 or more, got {dt_us}, {lateness_us}"
+            )
+        self.dt_us = dt_us
+        self._layout = layout
+        self._counters = counters
+        self._patience = -(-lateness_us // dt_us)
+        self._window: Bins = np.zeros((self._patience + 1, layout.inputs), np.float32)
+        self._counts = np.zeros(4, np.int64)
+        self._head = 0
+        self._first: int | None = None
+        self._begun = False
+
+    def feed(self, chunk: EventChunk) -> Iterator[tuple[int, Bins]]:
+        """Yield each bin that the chunk closes, as its number and its row `(inputs,)`.
+
+        A row is valid until the next one is asked for. The iterator must be run to its end.
+        """
+        self._counters.lost += chunk.lost
+        columns = columns_of(chunk)
+        position, events = 0, len(chunk)
+        if self._first is None:
+            position = self._start(columns)
+        while position < events:
+            position = self._add(columns, position)
+            if position < events:
+                yield from self._close_until(int(columns.t_us[position]))
+        if self._first is not None:
+            yield from self._close_until(chunk.t_end_us)
+
+    def finish(self) -> Iterator[tuple[int, Bins]]:
+        """Yield what is still open, up to the bin of the last binned event."""
+        for _ in range(self._open_events()):
+            yield from self._close()
+
+    def _open_events(self) -> int:
+        """How many open bins there are up to the last that holds an event."""
+        filled = np.flatnonzero(np.roll(self._window.any(axis=1), -self._head))
+        return int(filled[-1]) + 1 if len(filled) else 0
+
+    def _close_until(self, watermark_us: int) -> Iterator[tuple[int, Bins]]:
+        assert self._first is not None  # noqa: S101  (feed has started it)
+        while (self._first + 1 + self._patience) * self.dt_us <= watermark_us:
+            yield from self._close()
+
+    def _close(self) -> Iterator[tuple[int, Bins]]:
+        """Yield the oldest open bin and open the one after the youngest."""
+        assert self._first is not None  # noqa: S101  (feed has started it)
+        row = self._window[self._head]
+        # Before the first binned event there is nothing to step: the stream has not begun.
+        self._begun = self._begun or bool(row.any())
+        if self._begun:
+            yield self._first, row
+        row[:] = 0.0
+        self._head = (self._head + 1) % len(self._window)
+        self._first += 1
+
+    def _start(self, columns: Columns) -> int:
+        """Place the window at the first event on the sensor; count what comes before it."""
+        on_sensor = inside(columns, self._layout)
+        start = int(on_sensor.argmax()) if on_sensor.any() else len(on_sensor)
+        self._counters.received += start
+        self._counters.invalid += start
+        if start < len(on_sensor):
+            self._first = int(columns.t_us[start]) // self.dt_us - self._patience
+        return start
+
+    def _add(self, columns: Columns, position: int) -> int:
+        assert self._first is not None  # noqa: S101  (feed has started it)
+        counts, counters = self._counts, self._counters
+        counts[:] = 0
+        end: int = bin_events(
+            *columns,
+            position,
+            self._first,
+            self._head,
+            self.dt_us,
+            *self._layout.arrays,
+            self._window,
+            counts,
+        )
+        counters.received += end - position
+        counters.binned += int(counts[BINNED])
+        counters.late += int(counts[LATE])
+        counters.invalid += int(counts[INVALID])
+        counters.masked += int(counts[MASKED])
+        return end

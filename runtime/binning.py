@@ -1,0 +1,268 @@
+"""From event columns to input vectors: one kernel pass with bounds, mask and lateness.
+
+Bins are half-open intervals of event time, `[k dt, (k + 1) dt)`. A window of consecutive bins is
+open at a time, a ring of rows; the kernel adds every event that falls into it, counts what does not
+fit, and stops at the first event beyond it, so that the caller closes the oldest bin and goes on.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from retempo.exporters.description import ChannelSpec, InputSpec
+from retempo.runtime.errors import InputError
+from retempo.sensors.events import Addresses, EventChunk, Polarities, Times
+from retempo.sensors.geometry import ChannelGeometry, Geometry, GridGeometry
+
+Bins = NDArray[np.float32]
+Counts = NDArray[np.int64]
+Index = NDArray[np.int32]
+Mask = NDArray[np.bool_]
+
+# What the kernel counts, by position in `counts`.
+BINNED, LATE, INVALID, MASKED = range(4)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BinLayout:
+    """How the addresses of a sensor map to the inputs of a network.
+
+    Input of an event: `columns[x] + rows[y] + plane * on`. A channel sensor is a grid of one row
+    and one polarity. `mask[y, x]` switches an address off; an empty mask switches none.
+
+    Shapes: `columns` `(width,)`, `rows` `(height,)`, `mask` `(height, width)` or `(0, 0)`.
+    """
+
+    columns: Index
+    rows: Index
+    plane: int
+    inputs: int
+    mask: Mask
+    spec: InputSpec
+
+    @property
+    def arrays(self) -> tuple[Index, Index, int, Mask]:
+        """What the kernel takes of it, in its order."""
+        return self.columns, self.rows, self.plane, self.mask
+
+
+class Columns(NamedTuple):
+    """The columns of a chunk as the kernel takes them, whatever the sensor."""
+
+    t_us: Times
+    x: Addresses
+    y: Addresses
+    on: Polarities
+
+
+def layout_of(spec: InputSpec, mask: Mask | None = None) -> BinLayout:
+    """Return the layout of a network's input.
+
+    Args:
+        spec: the input of the contract.
+        mask: True at the addresses to switch off, `(height, width)` or `(channels,)`.
+
+    Raises:
+        InputError: the mask has another shape.
+    """
+    width, height, polarities = _sides(spec)
+    step = spec.downsample
+    reduced_width, reduced_height = -(-width // step), -(-height // step)
+    if mask is None:
+        mask = np.zeros((0, 0), np.bool_)
+    elif mask.shape in ((height, width), (width,)):
+        mask = np.ascontiguousarray(mask.reshape(height, width))
+    else:
+        raise InputError(f"the mask has the shape {mask.shape}, the sensor {(height, width)}")
+    return BinLayout(
+        columns=(np.arange(width) // step).astype(np.int32),
+        rows=(np.arange(height) // step * reduced_width).astype(np.int32),
+        plane=reduced_width * reduced_height if polarities == 2 else 0,
+        inputs=spec.size,
+        mask=mask,
+        spec=spec,
+    )
+
+
+def geometry_of(spec: InputSpec) -> Geometry:
+    """Return the sensor that a network's input asks for."""
+    if isinstance(spec.geometry, ChannelSpec):
+        return ChannelGeometry(spec.geometry.channels)
+    grid = spec.geometry
+    return GridGeometry(grid.width, grid.height, grid.polarities)
+
+
+def check_geometry(spec: InputSpec, geometry: Geometry, source: str, model: str) -> None:
+    """Check that a source has the sensor that a model expects.
+
+    Raises:
+        InputError: it has another.
+    """
+    wanted = geometry_of(spec)
+    if geometry != wanted:
+        raise InputError(
+            f"{model} expects {wanted} inputs, {source} is {geometry}; "
+            "use a recording of that sensor, or a model trained for this one"
+        )
+
+
+def columns_of(chunk: EventChunk) -> Columns:
+    """Return a chunk's columns; a channel sensor becomes a grid of one row and one polarity."""
+    if chunk.channel is not None:
+        nothing = np.zeros(len(chunk), np.uint16)
+        return Columns(chunk.t_us, chunk.channel, nothing, nothing.astype(np.bool_))
+    assert chunk.x is not None  # noqa: S101  (EventChunk has checked it)
+    assert chunk.y is not None  # noqa: S101
+    assert chunk.on is not None  # noqa: S101
+    return Columns(chunk.t_us, chunk.x, chunk.y, chunk.on)
+
+
+@njit(cache=True, nogil=True)
+def bin_events(
+    t_us: Times,
+    x: Addresses,
+    y: Addresses,
+    on: Polarities,
+    begin: int,
+    first_bin: int,
+    head: int,
+    dt_us: int,
+    columns: Index,
+    rows: Index,
+    plane: int,
+    mask: Mask,
+    window: Bins,
+    counts: Counts,
+) -> int:  # pragma: no cover - compiled
+    """Add the events from `begin` on to the open bins; return the first that lies beyond them.
+
+    `window[(head + k) % len(window)]` is the bin `first_bin + k`, `counts` is added to. An event
+    outside the sensor never moves time on.
+
+    Shapes: event columns `(events,)`, `window` `(open bins, inputs)`, `counts` `(4,)`.
+    """
+    opened = window.shape[0]
+    low = first_bin * dt_us
+    high = low + opened * dt_us
+    bin_low = high
+    bin_high = high
+    slot = 0
+    for i in range(begin, t_us.shape[0]):
+        if x[i] >= columns.shape[0] or y[i] >= rows.shape[0]:
+            counts[INVALID] += 1
+            continue
+        t = t_us[i]
+        if t >= high:
+            return i
+        if t < low:
+            counts[LATE] += 1
+            continue
+        if mask.size > 0 and mask[y[i], x[i]]:
+            counts[MASKED] += 1
+            continue
+        # Events come in runs of one bin: dividing once a run is twice as fast as once an event.
+        if t < bin_low or t >= bin_high:
+            ahead = (t - low) // dt_us
+            slot = (head + ahead) % opened
+            bin_low = low + ahead * dt_us
+            bin_high = bin_low + dt_us
+        address = columns[x[i]] + rows[y[i]]
+        if on[i]:
+            address += plane
+        window[slot, address] += np.float32(1.0)
+        counts[BINNED] += 1
+    return int(t_us.shape[0])
+
+
+def bin_events_numpy(
+    t_us: Times,
+    x: Addresses,
+    y: Addresses,
+    on: Polarities,
+    begin: int,
+    first_bin: int,
+    head: int,
+    dt_us: int,
+    columns: Index,
+    rows: Index,
+    plane: int,
+    mask: Mask,
+    window: Bins,
+    counts: Counts,
+) -> int:
+    """As `bin_events`, in plain NumPy: its twin in the tests."""
+    low, high = first_bin * dt_us, (first_bin + len(window)) * dt_us
+    inside = (x < len(columns)) & (y < len(rows))
+    beyond = np.flatnonzero(inside & (t_us >= high))
+    beyond = beyond[beyond >= begin]
+    end = int(beyond[0]) if len(beyond) else len(t_us)
+    part = slice(begin, end)
+    t_us, x, y, on, inside = t_us[part], x[part], y[part], on[part], inside[part]
+    late = inside & (t_us < low)
+    masked = inside & ~late
+    masked[masked] = mask[y[masked], x[masked]] if mask.size else False
+    kept = inside & ~late & ~masked
+    slots = (head + (t_us[kept] - low) // dt_us) % len(window)
+    np.add.at(window, (slots, columns[x[kept]] + rows[y[kept]] + plane * on[kept]), 1)
+    counts += np.array([kept.sum(), late.sum(), (~inside).sum(), masked.sum()])
+    return end
+
+
+def bin_recording(
+    chunk: EventChunk, layout: BinLayout, dt_us: int, *, shift: tuple[int, int] = (0, 0)
+) -> tuple[Bins, Counts]:
+    """Bin a whole recording at once: the bins that `runtime.binner.Binner` gives, as one array.
+
+    Args:
+        chunk: all events, in time order.
+        layout: see `layout_of`.
+        dt_us: the time step.
+        shift: pixels to move every event by, in x and y; what leaves the sensor is invalid.
+
+    Returns:
+        The bins, float32 `(bins, inputs)`, and the counts by BINNED, LATE, INVALID, MASKED.
+    """
+    counts = np.zeros(4, np.int64)
+    if not len(chunk):
+        return np.zeros((0, layout.inputs), np.float32), counts
+    columns = columns_of(chunk)
+    if shift != (0, 0):
+        # A negative address wraps to a large one, which is outside every sensor.
+        x, y = (
+            (column.astype(np.int32) + by).astype(np.uint16)
+            for column, by in zip((columns.x, columns.y), shift, strict=True)
+        )
+        columns = Columns(columns.t_us, x, y, columns.on)
+    counted = np.flatnonzero(countable(columns, layout))
+    if not len(counted):
+        counts[INVALID] = (~inside(columns, layout)).sum()
+        counts[MASKED] = len(chunk) - counts[INVALID]
+        return np.zeros((0, layout.inputs), np.float32), counts
+    first, last = (int(columns.t_us[counted[k]]) // dt_us for k in (0, -1))
+    reached = int(columns.t_us[inside(columns, layout)].max())
+    end = max(last + 1, reached // dt_us, chunk.t_end_us // dt_us)
+    window = np.zeros((end - first, layout.inputs), np.float32)
+    bin_events(*columns, 0, first, 0, dt_us, *layout.arrays, window, counts)
+    return window, counts
+
+
+def inside(columns: Columns, layout: BinLayout) -> Polarities:
+    """Return which events lie on the sensor, `(events,)`."""
+    return (columns.x < len(layout.columns)) & (columns.y < len(layout.rows))
+
+
+def countable(columns: Columns, layout: BinLayout) -> Polarities:
+    """Return which events can reach a bin: on the sensor and not masked, `(events,)`."""
+    chosen = inside(columns, layout)
+    if layout.mask.size:
+        chosen[chosen] = ~layout.mask[columns.y[chosen], columns.x[chosen]]
+    return chosen
+
+
+def _sides(spec: InputSpec) -> tuple[int, int, int]:
+    if isinstance(spec.geometry, ChannelSpec):
+        return spec.geometry.channels, 1, 1
+    return spec.geometry.width, spec.geometry.height, spec.geometry.polarities

@@ -1,0 +1,41 @@
+"""Where every event went: received = binned + late + invalid + masked + shed."""
+
+from dataclasses import asdict, dataclass
+
+from retempo.runtime.errors import CounterError
+
+
+@dataclass(slots=True)
+class Counters:
+    """Counts of one stream since it opened.
+
+    `received` events came in and each went one way: `binned`, `late` (its bin had closed),
+    `invalid` (outside the sensor), `masked` (at an address that is switched off) or `shed`
+    (dropped on purpose). `lost` events never came in: the source said that they are missing.
+    """
+
+    received: int = 0
+    binned: int = 0
+    late: int = 0
+    invalid: int = 0
+    masked: int = 0
+    shed: int = 0
+    lost: int = 0
+    steps: int = 0
+
+    def check(self) -> None:
+        """Check the sum rule.
+
+        Raises:
+            CounterError: it does not hold.
+        """
+        placed = self.binned + self.late + self.invalid + self.masked + self.shed
+        if self.received != placed:
+            raise CounterError(
+                f"{self.received} events received but {placed} accounted for: {self.as_dict()}; "
+                "please report this"
+            )
+
+    def as_dict(self) -> dict[str, int]:
+        """Return the counts by name."""
+        return asdict(self)

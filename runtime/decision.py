@@ -1,0 +1,34 @@
+"""A decision: what a stream is taken for at the end of a bin."""
+
+import msgspec
+
+
+class Decision(msgspec.Struct, frozen=True, kw_only=True):
+    """The label and the scores of a stream at an instant of event time.
+
+    `sequence` numbers the decisions of a stream from 0, so that a reader sees what it missed.
+    `t_us` is the end of the bin. `latency_us` runs from the arrival of the message that closed the
+    bin to the decision, on the host's clock; `step_us` is the part that the network's step took.
+    `final` marks the last decision of a stream that has ended.
+    """
+
+    stream: str
+    sequence: int
+    t_us: int
+    label: str
+    scores: list[float]
+    dt_us: int
+    latency_us: float
+    step_us: float
+    counters: dict[str, int]
+    final: bool = False
+
+
+def encode_json(decision: Decision) -> bytes:
+    """Return the decision as one line of JSON."""
+    return msgspec.json.encode(decision)
+
+
+def encode_msgpack(decision: Decision) -> bytes:
+    """Return the decision as MessagePack."""
+    return msgspec.msgpack.encode(decision)

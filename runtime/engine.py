@@ -1,0 +1,55 @@
+"""What an engine is: something that steps a model for a number of streams."""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retempo.exporters.resolution import Resolution
+from retempo.exporters.step_model import StepModel
+
+Vector = NDArray[np.float32]
+Arrays = Mapping[str, Vector]
+
+
+class EngineState(Protocol):
+    """What `batch` streams carry from bin to bin, and the buffers that an engine steps them in."""
+
+    @property
+    def batch(self) -> int:
+        """How many streams are stepped together."""
+        ...
+
+    @property
+    def x(self) -> Vector:
+        """The input of the next step, `(batch, inputs)`: written in place by who feeds the step."""
+        ...
+
+
+class Engine(Protocol):
+    """Steps one model at one resolution. Made by `runtime.engines.load_engine`."""
+
+    name: str
+    model: StepModel
+    resolution: Resolution
+
+    def set_resolution(self, resolution: Resolution) -> None:
+        """Take other coefficients for the states that are made from now on."""
+        ...
+
+    def new_state(self, batch: int = 1) -> EngineState:
+        """Return the state of streams that have seen nothing."""
+        ...
+
+    def step(self, state: EngineState) -> Vector:
+        """Step once with `state.x`; returns `y`, `(batch, labels)`, valid until the next step."""
+        ...
+
+    def save_state(self, state: EngineState) -> Arrays:
+        """Return a copy of a state by the contract's names, spike history included."""
+        ...
+
+    def load_state(self, arrays: Arrays) -> EngineState:
+        """Return a state that goes on exactly where the saved one stood."""
+        ...

@@ -1,0 +1,182 @@
+"""The step by ONNX Runtime, on the CPU, without a copy or an allocation a step.
+
+Every tensor of the graph is bound once. The states ping-pong between two buffers; the spikes go
+round a ring, and the step reads the slot that is `lag` steps old. A binding a place in the ring is
+made beforehand, so that a step is one call.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retempo.exporters.contract import StateSpec
+from retempo.exporters.resolution import Resolution
+from retempo.exporters.step_model import StepModel, bound_coefficients
+from retempo.runtime.engine import Arrays, EngineState, Vector
+from retempo.runtime.errors import EngineError
+
+try:
+    import onnxruntime
+except ImportError as error:  # pragma: no cover - the extras install it
+    raise EngineError(
+        "ONNX Runtime is missing; install retempo[cpu], or retempo[gpu] on a machine with CUDA"
+    ) from error
+
+_PROVIDER = "CPUExecutionProvider"
+_ERROR_ONLY = 3
+
+
+class OnnxState:
+    """The buffers of `batch` streams and the bindings that step them, see `OnnxEngine`."""
+
+    def __init__(self, engine: "OnnxEngine", batch: int) -> None:
+        network = engine.model.contract.network
+        self.batch = batch
+        self.x: Vector = np.zeros((batch, network.input.size), np.float32)
+        self.y: Vector = np.zeros((batch, len(network.labels)), np.float32)
+        self.position = 0
+        lag = engine.resolution.lag
+        # An even ring holds a whole number of ping-pongs, so that its places suffice as bindings.
+        self.places = lag + 1 + (lag + 1) % 2
+        self.lag = lag
+        self.rings: dict[str, list[Vector]] = {
+            spec.name: [np.zeros(_shape(spec, batch), np.float32) for _ in range(self._slots(spec))]
+            for spec in engine.model.contract.states
+        }
+        self.bindings = [engine.bind(self, place) for place in range(self.places)]
+
+    def _slots(self, spec: StateSpec) -> int:
+        return self.places if is_spikes(spec) else 2
+
+    def read_slot(self, spec: StateSpec, place: int) -> Vector:
+        """Return the buffer that the step at `place` reads."""
+        ring = self.rings[spec.name]
+        return ring[(place - self.lag) % len(ring) if is_spikes(spec) else place % 2]
+
+    def write_slot(self, spec: StateSpec, place: int) -> Vector:
+        """Return the buffer that the step at `place` writes."""
+        ring = self.rings[spec.name]
+        return ring[place % len(ring) if is_spikes(spec) else (place + 1) % 2]
+
+
+class OnnxEngine:
+    """Steps a model by ONNX Runtime on the CPU, see `runtime.engine.Engine`."""
+
+    name = "onnx"
+
+    def __init__(self, model: StepModel, resolution: Resolution) -> None:
+        self.model = model
+        options = onnxruntime.SessionOptions()
+        # Default threads spin: they burn most of a core at a thousand steps a second.
+        options.intra_op_num_threads = 1
+        options.inter_op_num_threads = 1
+        options.log_severity_level = _ERROR_ONLY
+        try:
+            self._session = onnxruntime.InferenceSession(
+                model.content, options, providers=[_PROVIDER]
+            )
+        except Exception as error:  # ONNX Runtime raises its own family and bare ones alike
+            reason = str(error).strip().splitlines()[0]
+            raise EngineError(f"ONNX Runtime refuses {model.name}: {reason}") from error
+        self._run = self._session.run_with_iobinding
+        self.set_resolution(resolution)
+
+    def set_resolution(self, resolution: Resolution) -> None:
+        """Take other coefficients for the states that are made from now on."""
+        self.resolution = resolution
+        self._coefficients = bound_coefficients(self.model.contract, resolution)
+
+    def new_state(self, batch: int = 1) -> OnnxState:
+        """Return the state of `batch` streams that have seen nothing.
+
+        Raises:
+            EngineError: the batch is empty.
+        """
+        if batch < 1:
+            raise EngineError(f"a state holds at least 1 stream, got {batch}")
+        return OnnxState(self, batch)
+
+    def step(self, state: EngineState) -> Vector:
+        """Step once with `state.x`; returns `y`, `(batch, labels)`, valid until the next step."""
+        assert isinstance(state, OnnxState)  # noqa: S101  (a state comes from its own engine)
+        self._run(state.bindings[state.position])
+        state.position = (state.position + 1) % state.places
+        return state.y
+
+    def save_state(self, state: EngineState) -> Arrays:
+        """Return a copy of a state by the contract's names.
+
+        `<layer>.spikes` holds the last `lag` steps, newest first: `(lag, batch, neurons)`.
+        """
+        assert isinstance(state, OnnxState)  # noqa: S101
+        saved = {}
+        for spec in self.model.contract.states:
+            if is_spikes(spec):
+                ages = range(1, state.lag + 1)
+                history = [state.write_slot(spec, state.position - age) for age in ages]
+                saved[spec.name] = np.stack(history)
+            else:
+                saved[spec.name] = state.read_slot(spec, state.position).copy()
+        return saved
+
+    def load_state(self, arrays: Arrays) -> OnnxState:
+        """Return a state that goes on exactly where the saved one stood.
+
+        Raises:
+            EngineError: a tensor is missing or has another shape than this resolution's.
+        """
+        specs = self.model.contract.states
+        state = self.new_state(_batch_of(arrays, specs[0]))
+        for spec in specs:
+            shape = _shape(spec, state.batch)
+            wanted = (state.lag, *shape) if is_spikes(spec) else shape
+            if spec.name not in arrays or arrays[spec.name].shape != wanted:
+                found = arrays[spec.name].shape if spec.name in arrays else "nothing"
+                raise EngineError(f"saved state {spec.name} is {found}, expected {wanted}")
+            if is_spikes(spec):
+                for age in range(1, state.lag + 1):
+                    state.write_slot(spec, -age)[:] = arrays[spec.name][age - 1]
+            else:
+                state.read_slot(spec, 0)[:] = arrays[spec.name]
+        return state
+
+    def bind(self, state: OnnxState, place: int) -> object:
+        """Return the binding of the step at one place of the ring."""
+        contract = self.model.contract
+        inputs: dict[str, NDArray[np.float32]] = {"x": state.x, **self._coefficients}
+        outputs: dict[str, NDArray[np.float32]] = {"y": state.y}
+        for spec in contract.states:
+            inputs[spec.name] = state.read_slot(spec, place)
+            outputs[spec.next] = state.write_slot(spec, place)
+        return _binding(self._session, inputs, outputs)
+
+
+def is_spikes(spec: StateSpec) -> bool:
+    """Return whether a state is the spikes of a layer, which alone are read with a lag."""
+    return len(spec.shape) == 2
+
+
+def _binding(
+    session: "onnxruntime.InferenceSession",
+    inputs: Mapping[str, NDArray[np.float32]],
+    outputs: Mapping[str, NDArray[np.float32]],
+) -> object:
+    binding = session.io_binding()
+    for name, array in inputs.items():
+        binding.bind_ortvalue_input(name, onnxruntime.OrtValue.ortvalue_from_numpy(array))
+    for name, array in outputs.items():
+        binding.bind_ortvalue_output(name, onnxruntime.OrtValue.ortvalue_from_numpy(array))
+    return binding
+
+
+def _shape(spec: StateSpec, batch: int) -> tuple[int, ...]:
+    return tuple(batch if side == -1 else side for side in spec.shape)
+
+
+def _batch_of(arrays: Arrays, spec: StateSpec) -> int:
+    axis = spec.shape.index(-1)
+    shape = arrays[spec.name].shape if spec.name in arrays else ()
+    if len(shape) != len(spec.shape):
+        raise EngineError(f"saved state {spec.name} is {shape or 'missing'}, expected {spec.shape}")
+    return int(shape[axis])

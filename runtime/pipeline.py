@@ -1,0 +1,173 @@
+"""The pipeline of one stream: events -> bins -> step -> decision.
+
+Live and replay are this one pipeline; they differ in who feeds it and in the clock.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retempo.exporters.step_model import StepModel
+from retempo.runtime.binner import Binner
+from retempo.runtime.binning import BinLayout, check_geometry, geometry_of, layout_of
+from retempo.runtime.counters import Counters
+from retempo.runtime.decision import Decision
+from retempo.runtime.engine import Engine
+from retempo.runtime.readouts import Accumulate, new_readout
+from retempo.sensors.events import EventChunk
+from retempo.sensors.geometry import Geometry
+
+Every = Literal["bin", "change", "end"]
+Clock = Callable[[], float]
+
+
+def host_clock_us() -> float:
+    """Return the host's monotonic clock in microseconds."""
+    return time.perf_counter_ns() / 1e3
+
+
+class Pipeline:
+    """One stream from its first event to its end. Owns no socket and reads only the given clock."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        layout: BinLayout,
+        *,
+        stream: str,
+        readout: Accumulate,
+        lateness_us: int = 0,
+        every: Every = "bin",
+        clock_us: Clock = host_clock_us,
+        on_step: Callable[[int, NDArray[np.float32], float], None] | None = None,
+    ) -> None:
+        self.counters = Counters()
+        self._engine = engine
+        self._stream = stream
+        self._dt_us = engine.resolution.dt_us
+        self._labels = engine.model.contract.network.labels
+        self._binner = Binner(layout, self._dt_us, self.counters, lateness_us)
+        self._state = engine.new_state(1)
+        self._readout = readout
+        self._every = every
+        self._clock_us = clock_us
+        self._on_step = on_step
+        self._label = ""
+        self._sequence = 0
+        self._last: tuple[int, NDArray[np.float64], float] | None = None
+
+    def feed(self, chunk: EventChunk, arrived_us: float) -> Iterator[Decision]:
+        """Step every bin that the chunk closes; yields its decisions.
+
+        Args:
+            chunk: the next events of the stream.
+            arrived_us: when they arrived, on the clock of the pipeline.
+        """
+        for number, row in self._binner.feed(chunk):
+            yield from self._step(number, row, arrived_us)
+
+    def finish(self, arrived_us: float) -> Iterator[Decision]:
+        """Step what is still open and end the stream; the last decision is final.
+
+        A stream without a binned event ends without a decision.
+        """
+        for number, row in self._binner.finish():
+            yield from self._step(number, row, arrived_us)
+        if self._last is not None:
+            yield self._decide(arrived_us, final=True)
+        self.counters.check()
+
+    def _step(self, number: int, row: NDArray[np.float32], arrived_us: float) -> Iterator[Decision]:
+        np.copyto(self._state.x[0], row)
+        began_us = self._clock_us()
+        y = self._engine.step(self._state)[0]
+        step_us = self._clock_us() - began_us
+        self.counters.steps += 1
+        self._last = ((number + 1) * self._dt_us, self._readout(y), step_us)
+        if self._on_step is not None:
+            self._on_step(self._last[0], y, step_us)
+        if self._every == "end":
+            return
+        label = self._labels[int(self._last[1].argmax())]
+        if self._every == "bin" or label != self._label:
+            yield self._decide(arrived_us, final=False)
+
+    def _decide(self, arrived_us: float, *, final: bool) -> Decision:
+        assert self._last is not None  # noqa: S101  (a decision follows a step)
+        t_us, scores, step_us = self._last
+        self._label = self._labels[int(scores.argmax())]
+        self._sequence += 1
+        return Decision(
+            stream=self._stream,
+            sequence=self._sequence - 1,
+            t_us=t_us,
+            label=self._label,
+            scores=scores.tolist(),
+            dt_us=self._dt_us,
+            latency_us=self._clock_us() - arrived_us,
+            step_us=step_us,
+            counters=self.counters.as_dict(),
+            final=final,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """A loaded model and how its streams are read; opens a pipeline a stream."""
+
+    engine: Engine
+    layout: BinLayout
+    readout: str = "mean"
+    span_us: int = 100_000
+    lateness_us: int = 0
+    every: Every = "bin"
+    clock_us: Clock = host_clock_us
+
+    @property
+    def model(self) -> StepModel:
+        """The model that decides."""
+        return self.engine.model
+
+    @property
+    def geometry(self) -> Geometry:
+        """The sensor that the model expects."""
+        return geometry_of(self.layout.spec)
+
+    def open(
+        self,
+        stream: str,
+        geometry: Geometry,
+        on_step: Callable[[int, NDArray[np.float32], float], None] | None = None,
+    ) -> Pipeline:
+        """Open a stream.
+
+        Args:
+            stream: its name.
+            geometry: the sensor that it comes from.
+            on_step: told each step's event time, `y` `(labels,)` and duration in microseconds.
+
+        Raises:
+            InputError: the model expects another sensor.
+        """
+        check_geometry(self.layout.spec, geometry, stream, self.model.name)
+        return Pipeline(
+            self.engine,
+            self.layout,
+            stream=stream,
+            readout=new_readout(self.readout, self.engine.resolution.dt_us, self.span_us),
+            lateness_us=self.lateness_us,
+            every=self.every,
+            clock_us=self.clock_us,
+            on_step=on_step,
+        )
+
+
+def deploy(
+    engine: Engine, *, mask: NDArray[np.bool_] | None = None, every: Every = "bin"
+) -> Deployment:
+    """Return the plainest deployment of an engine: the mean readout, no lateness."""
+    return Deployment(engine, layout_of(engine.model.contract.network.input, mask), every=every)

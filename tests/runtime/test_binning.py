@@ -1,0 +1,169 @@
+"""The bin kernel against its NumPy twin, and whole recordings."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from retempo.exporters.description import ChannelSpec, GridSpec, InputSpec
+from retempo.runtime.binning import (
+    BINNED,
+    INVALID,
+    MASKED,
+    bin_events,
+    bin_events_numpy,
+    bin_recording,
+    check_geometry,
+    layout_of,
+)
+from retempo.runtime.errors import InputError
+from retempo.sensors.events import EventChunk
+from retempo.sensors.geometry import ChannelGeometry, GridGeometry
+from tests.builders import make_chunk, seeds
+
+GRID = InputSpec(GridSpec(7, 5, 2), downsample=2)
+
+
+def draw_mask(seed: int, *, used: bool) -> NDArray[np.bool_] | None:
+    return np.random.default_rng(seed).random((5, 7)) < 0.2 if used else None
+
+
+@given(
+    seeds,
+    st.integers(0, 200),
+    st.integers(1, 400),
+    st.integers(1, 6),
+    st.integers(0, 5),
+    st.integers(-3, 3),
+    st.booleans(),
+    st.booleans(),
+)
+def test_the_kernel_is_its_twin(
+    seed: int,
+    events: int,
+    dt_us: int,
+    opened: int,
+    head: int,
+    first_bin: int,
+    masked: bool,
+    ordered: bool,
+) -> None:
+    rng = np.random.default_rng(seed)
+    layout = layout_of(GRID, draw_mask(seed, used=masked))
+    t_us = rng.integers(-500, 1500, events)
+    if ordered:
+        t_us.sort()
+    x, y = (rng.integers(0, side + 2, events).astype(np.uint16) for side in (7, 5))
+    on = rng.random(events) < 0.5
+    begin = int(rng.integers(0, events + 1))
+    ends, windows, counts = [], [], []
+    for kernel in (bin_events, bin_events_numpy):
+        window = np.zeros((opened, layout.inputs), np.float32)
+        count = np.zeros(4, np.int64)
+        ends.append(
+            kernel(
+                t_us,
+                x,
+                y,
+                on,
+                begin,
+                first_bin,
+                head % opened,
+                dt_us,
+                *layout.arrays,
+                window,
+                count,
+            )
+        )
+        windows.append(window)
+        counts.append(count)
+    assert ends[0] == ends[1]
+    assert counts[0].tolist() == counts[1].tolist()
+    np.testing.assert_array_equal(windows[0], windows[1])
+    assert counts[0].sum() == ends[0] - begin
+    assert windows[0].sum() == counts[0][BINNED]
+
+
+@given(seeds, st.integers(0, 300), st.integers(1, 700))
+def test_a_recording_keeps_every_event(seed: int, events: int, dt_us: int) -> None:
+    chunk = make_chunk(events, 7, 5, 10_000, seed)
+    bins, counts = bin_recording(chunk, layout_of(GRID), dt_us)
+    assert bins.sum() == counts[BINNED] == events
+
+
+def test_an_event_lands_at_its_bin_and_input() -> None:
+    chunk = EventChunk(
+        t_us=np.array([2_000, 2_999, 3_000]),
+        t_end_us=3_000,
+        x=np.array([0, 6, 3], np.uint16),
+        y=np.array([0, 4, 1], np.uint16),
+        on=np.array([False, True, True]),
+    )
+    bins, _ = bin_recording(chunk, layout_of(GRID), 1_000)
+    columns, rows = 4, 3  # 7 x 5 downsampled by 2
+    assert bins.shape == (2, 2 * rows * columns)
+    assert np.flatnonzero(bins[0]).tolist() == [0, rows * columns + 2 * columns + 3]
+    assert np.flatnonzero(bins[1]).tolist() == [rows * columns + 1]
+
+
+def test_one_polarity_adds_both() -> None:
+    layout = layout_of(InputSpec(GridSpec(7, 5, 1)))
+    chunk = make_chunk(50, 7, 5, 900)
+    assert layout.inputs == 35
+    assert bin_recording(chunk, layout, 1_000)[0].sum() == 50
+
+
+def test_channels_are_a_row_without_polarity() -> None:
+    layout = layout_of(InputSpec(ChannelSpec(10), downsample=5))
+    chunk = EventChunk(
+        t_us=np.array([0, 10, 20, 30]),
+        t_end_us=30,
+        channel=np.array([0, 4, 5, 12], np.uint16),
+    )
+    bins, counts = bin_recording(chunk, layout, 100)
+    assert bins.tolist() == [[2.0, 1.0]]
+    assert counts[INVALID] == 1
+
+
+def test_masked_addresses_are_counted_apart() -> None:
+    mask = np.zeros((5, 7), np.bool_)
+    mask[1, 3] = True
+    chunk = make_chunk(500, 7, 5, 10_000)
+    assert chunk.x is not None
+    assert chunk.y is not None
+    hot = int(((chunk.x == 3) & (chunk.y == 1)).sum())
+    _, counts = bin_recording(chunk, layout_of(GRID, mask), 1_000)
+    assert hot > 0
+    assert counts[MASKED] == hot
+    assert counts[BINNED] == 500 - hot
+
+
+def test_a_shift_moves_events_off_the_sensor() -> None:
+    chunk = make_chunk(500, 7, 5, 10_000)
+    assert chunk.x is not None
+    leaving = int((chunk.x < 2).sum())
+    _, counts = bin_recording(chunk, layout_of(GRID), 1_000, shift=(-2, 0))
+    assert counts[INVALID] == leaving
+
+
+def test_nothing_binned_is_no_bin() -> None:
+    empty = make_chunk(0, 7, 5, 1)
+    assert bin_recording(empty, layout_of(GRID), 1_000)[0].shape == (0, 24)
+    everywhere = np.ones((5, 7), np.bool_)
+    bins, counts = bin_recording(make_chunk(9, 7, 5, 99), layout_of(GRID, everywhere), 10)
+    assert bins.shape == (0, 24)
+    assert counts[MASKED] == 9
+
+
+def test_a_mask_of_another_shape_is_refused() -> None:
+    with pytest.raises(InputError, match=r"mask has the shape \(7, 5\), the sensor \(5, 7\)"):
+        layout_of(GRID, np.zeros((7, 5), np.bool_))
+
+
+def test_a_stream_of_another_sensor_is_told_both() -> None:
+    with pytest.raises(InputError, match=r"m\.onnx expects 7x5x2 inputs, evt3\.raw is 1280x720x2"):
+        check_geometry(GRID, GridGeometry(1280, 720), "evt3.raw", "m.onnx")
+    with pytest.raises(InputError, match="64 channels"):
+        check_geometry(GRID, ChannelGeometry(64), "cochlea", "m.onnx")
+    check_geometry(GRID, GridGeometry(7, 5), "right", "m.onnx")

@@ -1,0 +1,216 @@
+"""ONNX Runtime against the NumPy reference: one step, a thousand steps, the lag, saved states."""
+
+from collections import deque
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from retempo.exporters import reference
+from retempo.exporters.network import Network
+from retempo.exporters.resolution import Resolution, resolve
+from retempo.exporters.step_graph import build_step
+from retempo.exporters.step_model import StepModel, parse_step
+from retempo.runtime.engine import Engine, EngineState, Vector
+from retempo.runtime.engines import load_engine
+from retempo.runtime.engines.onnx import is_spikes
+from retempo.runtime.errors import EngineError
+from tests.builders import make_inputs, make_network, neuron_names, seeds
+
+
+def model_at(network: Network, resolution: Resolution) -> StepModel:
+    return parse_step(build_step(network, resolution).SerializeToString(), "m.onnx")
+
+
+def engine_at(network: Network, dt_us: int = 1_000, method: str = "lag") -> Engine:
+    resolution = resolve(network.spec, dt_us, method)
+    return load_engine(model_at(network, resolution), resolution)
+
+
+class Reference:
+    """The NumPy step with the spike history that the engine keeps in its ring."""
+
+    def __init__(self, network: Network, resolution: Resolution, batch: int) -> None:
+        self._network, self._resolution = network, resolution
+        zero = dict(reference.zero_state(network, batch))
+        self.spike_names = [name for name in zero if name.endswith(".spikes")]
+        self.state = zero
+        self.history = {
+            name: deque([zero[name]] * resolution.lag, maxlen=resolution.lag)
+            for name in self.spike_names
+        }
+
+    def step(self, x: Vector) -> reference.Float:
+        seen = {**self.state, **{name: self.history[name][0] for name in self.spike_names}}
+        after, y = reference.step(self._network, self._resolution, seen, x)
+        self.state = dict(after)
+        for name in self.spike_names:
+            self.history[name].append(after[name])
+        return y
+
+
+@settings(max_examples=25)
+@given(
+    neuron_names,
+    seeds,
+    st.lists(st.integers(1, 24), min_size=1, max_size=3),
+    st.integers(1, 5),
+    st.sampled_from([10_000, 5_000, 1_000]),
+)
+def test_one_step_from_a_random_state(
+    neuron: str, seed: int, hidden: list[int], batch: int, dt_us: int
+) -> None:
+    network = make_network(neuron, hidden, seed=seed)
+    engine = engine_at(network, dt_us)
+    rng = np.random.default_rng(seed)
+    saved = {}
+    for name, zeros in engine.save_state(engine.new_state(batch)).items():
+        spikes = name.endswith(".spikes")
+        drawn = rng.normal(size=zeros.shape)
+        saved[name] = np.where(spikes, drawn > 0.5, drawn).astype(np.float32)
+    state = engine.load_state(saved)
+    x = make_inputs(network, 1, batch, seed)[0]
+    state.x[:] = x
+    y = engine.step(state).copy()
+    # The oldest spikes of the history are the ones that the step reads.
+    seen = {n: v[-1] if n.endswith(".spikes") else v for n, v in saved.items()}
+    after, expected = reference.step(network, engine.resolution, seen, x)
+    np.testing.assert_allclose(y, expected, atol=1e-5)
+    for name, values in engine.save_state(state).items():
+        newest = values[0] if name.endswith(".spikes") else values
+        scale = max(1.0, float(np.abs(after[name]).max()))
+        np.testing.assert_allclose(newest, after[name], atol=1e-5 * scale)
+
+
+@pytest.mark.parametrize("neuron", ["lif", "rlif", "adlif", "radlif"])
+@pytest.mark.parametrize(
+    ("dt_us", "method"), [(10_000, "none"), (1_000, "lag"), (2_500, "integral")]
+)
+def test_a_thousand_steps_spike_alike_but_at_the_threshold(
+    neuron: str, dt_us: int, method: str
+) -> None:
+    """Spikes may differ only where the potential lies within rounding of the threshold.
+
+    The neurons are stable: one of spectral radius above 1 amplifies rounding without bound.
+    """
+    network = make_network(neuron, (24, 16), seed=5, stable=True)
+    engine = engine_at(network, dt_us, method)
+    plain = Reference(network, engine.resolution, 2)
+    state = engine.new_state(2)
+    spikes, apart = 0.0, False
+    for x in make_inputs(network, 1_000, 2, seed=6):
+        state.x[:] = x
+        y = engine.step(state)
+        expected = plain.step(x)
+        saved = engine.save_state(state)
+        for name in plain.spike_names:
+            u = plain.state[name.replace(".spikes", ".state")][0]
+            differ = saved[name][0] != plain.state[name]
+            assert (np.abs(u[differ] - 1.0) < 1e-4).all()
+            apart = apart or bool(differ.any())
+            spikes += float(saved[name][0].sum())
+        if apart:  # a spike at the threshold: from here on both are right, and differ
+            break
+        np.testing.assert_allclose(y, expected, atol=1e-3)
+    assert spikes > 100
+
+
+@given(st.sampled_from([10_000, 5_000, 2_000, 1_000, 100]))
+def test_feedback_reads_the_spikes_of_lag_steps_ago(dt_us: int) -> None:
+    """A spike written at a step is read again exactly `lag` steps later."""
+    network = make_network("rlif", (4,))
+    engine = engine_at(network, dt_us)
+    lag = engine.resolution.lag
+    assert lag == 10_000 // dt_us
+    saved = dict(engine.save_state(engine.new_state()))
+    saved["layer0.spikes"] = np.zeros_like(saved["layer0.spikes"])
+    quiet = _potentials(engine, engine.load_state(saved), lag + 2)
+    saved["layer0.spikes"][0] = 1.0  # the newest spikes of the history
+    loud = _potentials(engine, engine.load_state(saved), lag + 2)
+    differs = [not np.array_equal(a, b) for a, b in zip(quiet, loud, strict=True)]
+    assert differs.index(True) == lag - 1
+
+
+def _potentials(engine: Engine, state: EngineState, steps: int) -> list[Vector]:
+    seen = []
+    for _ in range(steps):
+        engine.step(state)
+        seen.append(engine.save_state(state)["layer0.state"])
+    return seen
+
+
+@settings(max_examples=10)
+@given(neuron_names, st.integers(1, 40), st.sampled_from([10_000, 2_500, 1_000]))
+def test_saved_and_resumed_is_uninterrupted(neuron: str, pause: int, dt_us: int) -> None:
+    network = make_network(neuron)
+    engine = engine_at(network, dt_us)
+    inputs = make_inputs(network, 60, 3)
+    state, whole = engine.new_state(3), []
+    for x in inputs:
+        state.x[:] = x
+        whole.append(engine.step(state).copy())
+    state, parts = engine.new_state(3), []
+    for step, x in enumerate(inputs):
+        if step == pause:
+            state = engine.load_state(engine.save_state(state))
+        state.x[:] = x
+        parts.append(engine.step(state).copy())
+    np.testing.assert_array_equal(parts, whole)
+
+
+def test_another_resolution_is_bound_without_another_file() -> None:
+    """A file exported at 10 ms and moved to 1 ms steps as the file exported at 1 ms."""
+    network = make_network()
+    home = model_at(network, resolve(network.spec, 10_000, "integral"))
+    moved = load_engine(home, home.resolution(1_000, "lag"))
+    direct = engine_at(network, 1_000, "lag")
+    a, b = moved.new_state(), direct.new_state()
+    for x in make_inputs(network, 200, 1):
+        a.x[:] = b.x[:] = x
+        np.testing.assert_array_equal(moved.step(a), direct.step(b))
+
+
+def test_states_of_one_engine_do_not_touch() -> None:
+    network = make_network()
+    engine = engine_at(network)
+    inputs = make_inputs(network, 50, 2)
+    alone = engine.new_state()
+    expected = []
+    for x in inputs:
+        alone.x[0] = x[0]
+        expected.append(engine.step(alone).copy())
+    one, other = engine.new_state(), engine.new_state()
+    for step, x in enumerate(inputs):
+        one.x[0], other.x[0] = x
+        y = engine.step(one).copy()
+        engine.step(other)
+        np.testing.assert_array_equal(y, expected[step])
+
+
+def test_a_saved_state_of_another_shape_is_refused() -> None:
+    network = make_network()
+    fine, coarse = engine_at(network, 1_000), engine_at(network, 5_000)
+    saved = fine.save_state(fine.new_state())
+    with pytest.raises(
+        EngineError, match=r"layer0\.spikes is \(10, 1, 16\), expected \(2, 1, 16\)"
+    ):
+        coarse.load_state(saved)
+    with pytest.raises(EngineError, match=r"layer0\.state is missing"):
+        fine.load_state({})
+
+
+def test_an_empty_batch_and_an_unknown_engine_are_refused() -> None:
+    engine = engine_at(make_network())
+    with pytest.raises(EngineError, match="at least 1 stream, got 0"):
+        engine.new_state(0)
+    with pytest.raises(EngineError, match="unknown engine 'dense'; known are onnx"):
+        load_engine(engine.model, name="dense")
+
+
+def test_only_spikes_are_read_with_a_lag() -> None:
+    states = engine_at(make_network()).model.contract.states
+    assert {state.name for state in states if is_spikes(state)} == {
+        "layer0.spikes",
+        "layer1.spikes",
+    }
