@@ -1,0 +1,206 @@
+"""The daemon: one thread, one loop, events in, decisions out."""
+
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
+from types import FrameType
+from typing import Any
+
+import msgspec
+import zmq
+
+from retempo.runtime.decisions_out import (
+    ENCODERS,
+    Format,
+    decisions_socket,
+    greet_subscribers,
+    send_decision,
+)
+from retempo.runtime.endpoints import bind
+from retempo.runtime.errors import CounterError
+from retempo.runtime.event_log import EventLog
+from retempo.runtime.feed import KEEPALIVE_S, MAX_MESSAGE_BYTES, WINDOW, Reply, encode_reply
+from retempo.runtime.feed_server import Delivery, FeedServer
+from retempo.runtime.feed_stream import FeedReport
+from retempo.runtime.pipeline import Deployment
+
+# Messages taken before the loop looks at signals and subscribers again.
+_BATCH = 64
+
+
+class Stop:
+    """A request to stop that wakes the loop from its poll, from a signal or another thread."""
+
+    def __init__(self) -> None:
+        self.requested = False
+        self.waker, self._wake = socket.socketpair()
+        for end in (self.waker, self._wake):
+            end.setblocking(False)
+
+    def request(self) -> None:
+        """Ask the loop to stop; may be called from anywhere, any number of times."""
+        self.requested = True
+        with suppress(BlockingIOError):
+            self._wake.send(b"\0")
+
+    def close(self) -> None:
+        """Close both ends of the waker."""
+        self.waker.close()
+        self._wake.close()
+
+
+def announce_ready(feed: str, decisions: str) -> None:
+    """Print the bound endpoints as one JSON line, for whoever started the daemon."""
+    line = msgspec.json.encode({"ready": True, "feed": feed, "decisions": decisions})
+    sys.stdout.write(line.decode() + "\n")
+    sys.stdout.flush()
+
+
+def run_daemon(
+    deployment: Deployment,
+    feed_endpoint: str,
+    decisions_endpoint: str,
+    *,
+    window: int = WINDOW,
+    decisions_format: Format = "json",
+    announce: Callable[[str, str], None] = announce_ready,
+    stop: Stop | None = None,
+    log: EventLog | None = None,
+) -> FeedReport:
+    """Serve a deployment until SIGINT, SIGTERM or `stop`, then finish every stream and return.
+
+    The first signal stops the reading; the streams that are open are finished, their final
+    decisions published, the totals logged. A second signal ends the process at once.
+
+    Args:
+        deployment: the model and how its streams are read.
+        feed_endpoint: where events come in; `tcp://127.0.0.1:*` takes a free port.
+        decisions_endpoint: where decisions go out.
+        window: events messages that a sender may have on the way, a stream.
+        decisions_format: of the decisions' bodies.
+        announce: told the two endpoints as bound, once the daemon is ready.
+        stop: stops the daemon from another thread; the caller closes it.
+        log: standard error if None.
+
+    Raises:
+        FeedError: an endpoint cannot be bound.
+        CounterError: at the end, if a stream broke the sum rule.
+    """
+    log = EventLog() if log is None else log
+    with ExitStack() as stack:
+        if stop is None:
+            stop = Stop()
+            stack.callback(stop.close)
+        context = zmq.Context()
+        stack.callback(context.term)
+        feed = stack.enter_context(_feed_socket(context))
+        decisions = stack.enter_context(decisions_socket(context))
+        bound = bind(feed, feed_endpoint, "[feed] bind")
+        bound_out = bind(decisions, decisions_endpoint, "[decisions] bind")
+        server = FeedServer(
+            deployment,
+            send=partial(_send_reply, feed),
+            publish=partial(send_decision, decisions, ENCODERS[decisions_format]),
+            log=log,
+            window=window,
+        )
+        stack.enter_context(_signals(stop))
+        announce(bound, bound_out)
+        _loop(server, feed, decisions, stop)
+        server.close()
+        report = server.report
+        log.info("totals", **msgspec.to_builtins(report))
+        if report.unaccounted:
+            raise CounterError(
+                f"{report.unaccounted} of {report.streams} streams broke the sum rule; the log "
+                "names them; please report this"
+            )
+        return report
+
+
+def _loop(
+    server: FeedServer,
+    feed: "zmq.Socket[bytes]",
+    decisions: "zmq.Socket[bytes]",
+    stop: Stop,
+) -> None:
+    poller = zmq.Poller()
+    for source in (feed, decisions, stop.waker):
+        poller.register(source, zmq.POLLIN)
+    while not stop.requested:
+        ready = dict(poller.poll(int(KEEPALIVE_S * 1e3)))
+        if decisions in ready:
+            greet_subscribers(decisions)
+        if feed in ready:
+            _take_batch(server, feed, stop)
+        server.acknowledge()
+        server.sweep()
+
+
+def _take_batch(server: FeedServer, feed: "zmq.Socket[bytes]", stop: Stop) -> None:
+    for _ in range(_BATCH):
+        if stop.requested:
+            return
+        try:
+            owner = feed.recv(zmq.NOBLOCK)
+        except zmq.Again:
+            return
+        frames: list[memoryview] = []
+        while feed.get(zmq.RCVMORE):
+            frame = feed.recv(copy=False)
+            # What has too many frames is malformed whatever they hold: they need not be kept.
+            if len(frames) < 3:
+                frames.append(frame.buffer)
+        server.receive(owner, frames)
+
+
+def _feed_socket(context: "zmq.Context[Any]") -> "zmq.Socket[bytes]":
+    sock: zmq.Socket[bytes] = context.socket(zmq.ROUTER)
+    # Otherwise a reply to a sender that is gone vanishes, and nobody learns that it is gone.
+    sock.set(zmq.ROUTER_MANDATORY, 1)
+    # Beyond this a sender that ignores its window waits in its own TCP buffer.
+    sock.set(zmq.RCVHWM, WINDOW)
+    sock.set(zmq.SNDHWM, 1_000)
+    sock.set(zmq.MAXMSGSIZE, MAX_MESSAGE_BYTES)
+    sock.set(zmq.LINGER, 1_000)
+    # A peer whose machine lost power never closes its connection.
+    sock.set(zmq.HEARTBEAT_IVL, 2_000)
+    sock.set(zmq.HEARTBEAT_TIMEOUT, 10_000)
+    return sock
+
+
+def _send_reply(feed: "zmq.Socket[bytes]", owner: bytes, reply: Reply) -> Delivery:
+    try:
+        feed.send_multipart([owner, encode_reply(reply)], flags=zmq.NOBLOCK)
+    except zmq.Again:
+        return "full"
+    except zmq.ZMQError as error:
+        if error.errno == zmq.EHOSTUNREACH:
+            return "gone"
+        raise
+    return "sent"
+
+
+@contextmanager
+def _signals(stop: Stop) -> Iterator[None]:
+    """Turn the first SIGINT or SIGTERM into a request to stop, and let the second one kill."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    taken = (signal.SIGINT, signal.SIGTERM)
+
+    def request(_number: int, _frame: FrameType | None) -> None:
+        for number in taken:
+            signal.signal(number, signal.SIG_DFL)
+        stop.request()
+
+    before = {number: signal.signal(number, request) for number in taken}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

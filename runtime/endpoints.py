@@ -1,0 +1,96 @@
+"""Sockets bound and connected with errors that a user can act on."""
+
+import errno
+import math
+import socket
+import stat
+from pathlib import Path
+from typing import Any
+
+import zmq
+
+from retempo.runtime.errors import FeedError
+
+_FORM = "write tcp://127.0.0.1:7710, or ipc:///run/retempo/feed"
+
+
+def bind(sock: "zmq.Socket[Any]", endpoint: str, key: str) -> str:
+    """Bind a socket; returns the endpoint as it came out, `tcp://127.0.0.1:*` with its port.
+
+    Args:
+        sock: an unbound socket.
+        endpoint: where to listen.
+        key: the configuration key that sets it, for messages.
+
+    Raises:
+        FeedError: the endpoint is in use, malformed or not permitted.
+    """
+    if endpoint.startswith("ipc://"):
+        _check_ipc(endpoint, key)
+    try:
+        sock.bind(endpoint)
+    except zmq.ZMQError as error:
+        raise FeedError(_bind_reason(endpoint, key, error)) from error
+    except UnicodeError as error:
+        raise FeedError(f"{key} {endpoint!r} is no endpoint; {_FORM}") from error
+    return sock.getsockopt_string(zmq.LAST_ENDPOINT)
+
+
+def connect(sock: "zmq.Socket[Any]", endpoint: str) -> None:
+    """Connect a socket; whether anybody listens there shows later.
+
+    Raises:
+        FeedError: the endpoint is malformed.
+    """
+    try:
+        sock.connect(endpoint)
+    except (zmq.ZMQError, UnicodeError) as error:
+        raise FeedError(f"cannot connect to {endpoint!r}: {error}; {_FORM}") from error
+
+
+def wait(sock: "zmq.Socket[Any]", timeout_s: float | None) -> bool:
+    """Wait until a socket has a message; None waits for ever."""
+    return bool(sock.poll(None if timeout_s is None else math.ceil(timeout_s * 1e3)))
+
+
+def _bind_reason(endpoint: str, key: str, error: zmq.ZMQError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return (
+            f"cannot listen at {endpoint}: the port is in use; stop the program that holds it, or "
+            f"set {key} to another port (tcp://127.0.0.1:* takes a free one)"
+        )
+    if error.errno in (errno.ENODEV, errno.EADDRNOTAVAIL):
+        return f"cannot listen at {endpoint}: no address of this machine; set {key} to one that is"
+    if error.errno in (errno.EINVAL, errno.EPROTONOSUPPORT):
+        return f"{key} {endpoint!r} is no endpoint; {_FORM}"
+    return f"cannot listen at {endpoint}: {error.strerror}; change {key} or the permissions"
+
+
+def _check_ipc(endpoint: str, key: str) -> None:
+    """Refuse what libzmq would delete without asking: a file, or the socket of a live daemon.
+
+    libzmq unlinks whatever has the path of an ipc endpoint before it binds. That is right for the
+    socket that a killed daemon left behind, and for nothing else.
+    """
+    path = Path(endpoint.removeprefix("ipc://"))
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return
+    if not stat.S_ISSOCK(mode):
+        raise FeedError(
+            f"cannot listen at {endpoint}: a file is in the way; move it or change {key}"
+        )
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(1.0)
+        try:
+            probe.connect(str(path))
+        except ConnectionRefusedError:
+            return
+        except OSError as error:
+            raise FeedError(
+                f"cannot listen at {endpoint}: {error.strerror or error}; change {key}"
+            ) from error
+    raise FeedError(
+        f"cannot listen at {endpoint}: another program listens there; stop it or change {key}"
+    )

@@ -1,0 +1,242 @@
+"""The daemon's side of the feed: which streams are open, and what becomes of each message.
+
+It owns no socket: messages are handed in, replies and decisions go out through two functions. One
+stream's failure closes that stream and no other.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import Literal
+
+from retempo.runtime.decision import Decision
+from retempo.runtime.errors import CounterError, RunError
+from retempo.runtime.event_log import EventLog
+from retempo.runtime.feed import (
+    KEEPALIVE_S,
+    REPLY_VERSION,
+    WINDOW,
+    Credit,
+    Ended,
+    Inbox,
+    Refusal,
+    Rejection,
+    Reply,
+)
+from retempo.runtime.feed_stream import FeedReport, FeedStream
+from retempo.runtime.pipeline import Deployment
+from retempo.sensors.errors import WireError
+from retempo.sensors.events import EventChunk
+from retempo.sensors.wire import Message, decode
+from retempo.sensors.wire_header import Buffer
+
+MAX_STREAMS = 1_024
+
+# "full" is a peer that does not read: what it was to be told waits until the next round.
+Delivery = Literal["sent", "full", "gone"]
+
+
+class FeedServer:
+    """Serves the streams of one deployment."""
+
+    def __init__(
+        self,
+        deployment: Deployment,
+        send: Callable[[bytes, Reply], Delivery],
+        publish: Callable[[Decision], None],
+        log: EventLog,
+        *,
+        window: int = WINDOW,
+    ) -> None:
+        self.report = FeedReport()
+        self._deployment = deployment
+        self._send = send
+        self._publish = publish
+        self._log = log
+        self._window = window
+        self._streams: dict[str, FeedStream] = {}
+        self._told_us = deployment.clock_us()
+
+    def receive(self, owner: bytes, frames: Sequence[Buffer]) -> None:
+        """Act on one message of the connection `owner`, to the last decision that it causes."""
+        arrived_us = self._deployment.clock_us()
+        self.report.messages += 1
+        try:
+            message = decode(frames)
+        except WireError as error:
+            self._reject(owner, str(error))
+            return
+        if message.kind == "open":
+            self._open(owner, message)
+            return
+        stream = self._streams.get(message.stream)
+        if stream is None or (stream.owner, stream.epoch) != (owner, message.epoch):
+            taken = "is fed by another sender" if stream else "is not open; send open first"
+            self._refuse(owner, message, f"the stream {taken}")
+        elif message.geometry != stream.geometry:
+            was = f"{stream.name!r} was opened as {stream.geometry}"
+            self._reject(owner, f"{was}, a message says {message.geometry}")
+        elif message.kind == "events":
+            self._step(stream, message, arrived_us)
+        else:
+            self._end(stream, message, arrived_us)
+
+    def acknowledge(self) -> None:
+        """Answer every stream that has been stepped since its last credit."""
+        for stream in list(self._streams.values()):
+            if stream.unanswered:
+                self._credit(stream)
+
+    def sweep(self) -> None:
+        """Once in `KEEPALIVE_S`: tell every sender that we live, and close whose sender is gone."""
+        if self._keepalive_due():
+            for stream in self._keep_alive():
+                self._abandon(stream, "its sender is gone")
+
+    def close(self) -> None:
+        """Finish every open stream: its final decision goes out, its sender is told."""
+        for stream in list(self._streams.values()):
+            if self._finish(stream, self._deployment.clock_us()):
+                self._tell_refusal(stream, "the daemon is shutting down")
+
+    def _open(self, owner: bytes, message: Message) -> None:
+        stream = self._streams.get(message.stream)
+        if stream is not None and not self._make_way(stream, owner, message):
+            return
+        if len(self._streams) >= MAX_STREAMS:
+            self._refuse(owner, message, f"{MAX_STREAMS} streams are open, and that is the most")
+            return
+        try:
+            pipeline = self._deployment.open(message.stream, message.geometry)
+        except RunError as error:
+            self._refuse(owner, message, str(error))
+            return
+        except Exception as error:  # noqa: BLE001  (one bad stream must not end the others)
+            self._refuse(owner, message, f"it cannot be opened: {type(error).__name__}: {error}")
+            return
+        stream = FeedStream(
+            name=message.stream,
+            epoch=message.epoch,
+            owner=owner,
+            geometry=message.geometry,
+            pipeline=pipeline,
+            inbox=Inbox.at(message),
+            stepped=message.sequence - 1,
+        )
+        self._streams[message.stream] = stream
+        self.report.streams += 1
+        self._log.info("stream_opened", stream=stream.name, geometry=str(message.geometry))
+        self._credit(stream)
+
+    def _make_way(self, stream: FeedStream, owner: bytes, message: Message) -> bool:
+        """Whether a stream may be opened although its name is taken; answers it if not."""
+        if stream.owner != owner and self._credit(stream) != "gone":
+            self._refuse(owner, message, "another sender feeds a stream of this name")
+            return False
+        if stream.epoch == message.epoch:
+            # The same run of the same sender over a new connection: it goes on where it stood.
+            stream.owner = owner
+            self._credit(stream)
+            return False
+        self._abandon(stream, "its sender has started anew")
+        return True
+
+    def _step(self, stream: FeedStream, message: Message, arrived_us: float) -> None:
+        stream.unanswered += 1
+        if stream.inbox.is_duplicate(message):
+            self._log.warning("duplicate", stream=stream.name, sequence=message.sequence)
+            return
+        chunk = self._take(stream, message)
+        if not self._decide(stream, lambda: stream.pipeline.feed(chunk, arrived_us)):
+            return
+        stream.stepped = message.sequence
+        if stream.unanswered >= max(1, self._window // 4):
+            self._credit(stream)
+
+    def _end(self, stream: FeedStream, message: Message, arrived_us: float) -> None:
+        chunk = self._take(stream, message)
+        if chunk.lost and not self._decide(stream, lambda: stream.pipeline.feed(chunk, arrived_us)):
+            return
+        if self._finish(stream, arrived_us):
+            counters = stream.pipeline.counters.as_dict()
+            self._send(stream.owner, Ended(REPLY_VERSION, stream.name, stream.epoch, counters))
+
+    def _take(self, stream: FeedStream, message: Message) -> EventChunk:
+        """Move behind a message; returns its chunk, which says what was lost before it."""
+        missing = stream.inbox.missing
+        lost = stream.inbox.take(message)
+        if stream.inbox.missing > missing:
+            self._log.warning(
+                "gap", stream=stream.name, messages=stream.inbox.missing - missing, events=lost
+            )
+        return replace(message.chunk, lost=lost) if lost else message.chunk
+
+    def _decide(self, stream: FeedStream, step: Callable[[], Iterable[Decision]]) -> bool:
+        """Step and publish; whatever a pipeline raises closes its own stream alone."""
+        try:
+            for decision in step():
+                self._publish(decision)
+                # One message can step a long silence; no sender shall take that for our end.
+                if self._keepalive_due():
+                    self._keep_alive()
+        except Exception as error:  # noqa: BLE001  (one bad stream must not end the others)
+            self._fail(stream, error)
+            return False
+        return True
+
+    def _keepalive_due(self) -> bool:
+        return self._deployment.clock_us() - self._told_us >= KEEPALIVE_S * 1e6
+
+    def _keep_alive(self) -> list[FeedStream]:
+        """Send every sender a sign of life; returns the streams whose sender is gone."""
+        self._told_us = self._deployment.clock_us()
+        return [stream for stream in self._streams.values() if self._credit(stream) == "gone"]
+
+    def _finish(self, stream: FeedStream, arrived_us: float) -> bool:
+        """Step what is open, publish the final decision and check the counters."""
+
+        def finish() -> Iterator[Decision]:
+            yield from stream.pipeline.finish(arrived_us)
+            stream.pipeline.counters.check()
+
+        if not self._decide(stream, finish):
+            return False
+        self._remove(stream)
+        counters = stream.pipeline.counters.as_dict()
+        self._log.info("stream_closed", stream=stream.name, counters=counters)
+        return True
+
+    def _abandon(self, stream: FeedStream, why: str) -> None:
+        self._log.warning("stream_abandoned", stream=stream.name, reason=why)
+        self._finish(stream, self._deployment.clock_us())
+
+    def _fail(self, stream: FeedStream, error: Exception) -> None:
+        reason = str(error) if isinstance(error, RunError) else f"{type(error).__name__}: {error}"
+        self._remove(stream)
+        self.report.failed += 1
+        self.report.unaccounted += isinstance(error, CounterError)
+        self._log.error("stream_failed", stream=stream.name, reason=reason)
+        self._tell_refusal(stream, reason)
+
+    def _remove(self, stream: FeedStream) -> None:
+        del self._streams[stream.name]
+        self.report.close(stream)
+
+    def _credit(self, stream: FeedStream) -> Delivery:
+        credit = Credit(REPLY_VERSION, stream.name, stream.epoch, stream.stepped, self._window)
+        delivery = self._send(stream.owner, credit)
+        if delivery == "sent":
+            stream.unanswered = 0
+        return delivery
+
+    def _reject(self, owner: bytes, reason: str) -> None:
+        self.report.malformed += 1
+        self._log.warning("malformed_message", reason=reason)
+        self._send(owner, Rejection(REPLY_VERSION, reason))
+
+    def _refuse(self, owner: bytes, message: Message, reason: str) -> None:
+        self.report.refused += 1
+        self._log.warning("refused", stream=message.stream, reason=reason)
+        self._send(owner, Refusal(REPLY_VERSION, message.stream, message.epoch, reason))
+
+    def _tell_refusal(self, stream: FeedStream, reason: str) -> None:
+        self._send(stream.owner, Refusal(REPLY_VERSION, stream.name, stream.epoch, reason))

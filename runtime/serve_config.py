@@ -1,0 +1,58 @@
+"""What `retempo serve` is configured with: one TOML file, read by `runtime.config.load_config`."""
+
+from typing import Annotated, Literal
+
+import msgspec
+
+from retempo.runtime.feed import MAX_WINDOW, WINDOW
+
+_Address = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
+
+
+class FeedConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where events come in, and how many messages a sender may have on the way, a stream."""
+
+    bind: str = "tcp://127.0.0.1:7710"
+    window: Annotated[int, msgspec.Meta(ge=1, le=MAX_WINDOW)] = WINDOW
+
+
+class DecisionsConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where decisions go out, how often, and in what form."""
+
+    bind: str = "tcp://127.0.0.1:7711"
+    every: Literal["bin", "change"] = "bin"
+    format: Literal["json", "msgpack"] = "json"
+
+
+class InputConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How long to wait for late events, and which addresses to ignore: `[x, y]` or `[channel]`."""
+
+    lateness: str = "0us"
+    mask: list[Annotated[list[_Address], msgspec.Meta(min_length=1, max_length=2)]] = msgspec.field(
+        default_factory=list
+    )
+
+
+class ReadoutConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How scores come from outputs; `tau` is for `leaky`, `window` for `window`."""
+
+    kind: Literal["mean", "bin", "leaky", "window"] = "mean"
+    tau: str = "100ms"
+    window: str = "100ms"
+
+
+class ServeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A deployment.
+
+    `model` is a path relative to the configuration file. `dt`, `method` and `normalisation` are the
+    model's own where they are absent.
+    """
+
+    model: str
+    dt: str | None = None
+    method: str | None = None
+    normalisation: str | None = None
+    feed: FeedConfig = msgspec.field(default_factory=FeedConfig)
+    decisions: DecisionsConfig = msgspec.field(default_factory=DecisionsConfig)
+    input: InputConfig = msgspec.field(default_factory=InputConfig)
+    readout: ReadoutConfig = msgspec.field(default_factory=ReadoutConfig)

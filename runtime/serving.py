@@ -1,0 +1,68 @@
+"""From a `ServeConfig` to a deployment."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from retempo.exporters.description import InputSpec
+from retempo.exporters.step_model import load_step
+from retempo.runtime.binning import BinLayout, Mask, geometry_of, layout_of
+from retempo.runtime.engines import load_engine
+from retempo.runtime.errors import ConfigError
+from retempo.runtime.pipeline import Deployment
+from retempo.runtime.serve_config import ServeConfig
+from retempo.runtime.units import parse_dt_us, parse_duration_us
+from retempo.sensors.geometry import Geometry, GridGeometry
+
+
+def deployment_of(config: ServeConfig, folder: Path) -> Deployment:
+    """Load the model and make the deployment that a configuration describes.
+
+    Args:
+        config: see `ServeConfig`.
+        folder: what its relative paths start from.
+
+    Raises:
+        ConfigError: a duration or an address of the mask is malformed.
+        ExportError: the model is broken, or the resolution asked for does not fit it.
+        EngineError: the model cannot be loaded.
+    """
+    model = load_step(folder / config.model)
+    dt_us = None if config.dt is None else parse_dt_us(config.dt)
+    engine = load_engine(model, model.resolution(dt_us, config.method, config.normalisation))
+    spans = {"leaky": config.readout.tau, "window": config.readout.window}
+    return Deployment(
+        engine=engine,
+        layout=_layout(model.contract.network.input, config.input.mask),
+        readout=config.readout.kind,
+        span_us=parse_dt_us(spans.get(config.readout.kind, config.readout.tau)),
+        lateness_us=parse_duration_us(config.input.lateness),
+        every=config.decisions.every,
+    )
+
+
+def _layout(spec: InputSpec, addresses: Sequence[Sequence[int]]) -> BinLayout:
+    return layout_of(spec, mask_of(geometry_of(spec), addresses) if addresses else None)
+
+
+def mask_of(geometry: Geometry, addresses: Sequence[Sequence[int]]) -> Mask:
+    """Return the mask that switches addresses off, `[x, y]` of a grid or `[channel]`.
+
+    Raises:
+        ConfigError: an address is not one of the sensor.
+    """
+    sides: tuple[int, ...]
+    if isinstance(geometry, GridGeometry):
+        sides, form = (geometry.width, geometry.height), "[x, y]"
+    else:
+        sides, form = (geometry.channels,), "[channel]"
+    mask = np.zeros(sides[::-1], np.bool_)
+    for address in addresses:
+        if len(address) != len(sides) or any(a >= s for a, s in zip(address, sides, strict=False)):
+            raise ConfigError(
+                f"[input] mask holds {list(address)}, which is no address of a sensor of "
+                f"{geometry}; write {form}"
+            )
+        mask[tuple(address[::-1])] = True
+    return mask

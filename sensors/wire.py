@@ -1,0 +1,213 @@
+"""The wire format: event chunks as ZeroMQ messages of two frames, a header and a payload.
+
+`docs/wire-format.md` is the specification. This module is pure: it turns chunks into frames and
+frames into chunks, and knows no socket.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from retempo.sensors.errors import WireError
+from retempo.sensors.events import EventChunk
+from retempo.sensors.geometry import Geometry, GridGeometry
+from retempo.sensors.pieces import CHANNEL_EVENT_BYTES, GRID_EVENT_BYTES, SPAN_US, split
+from retempo.sensors.wire_header import (
+    MAX_TIME_US,
+    VERSION,
+    Buffer,
+    Clock,
+    Header,
+    Kind,
+    check_name,
+    decode_header,
+    geometry_header,
+    header_geometry,
+)
+
+Frames = list[bytes | memoryview]
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """Where a sender stands in its stream: what its next header says.
+
+    `sequence` numbers the events messages of an `epoch`, the random id of the sender's run.
+    `sent` counts the events of the messages before, `lost` those that never reached the sender.
+    """
+
+    stream: str
+    geometry: Geometry
+    epoch: int
+    sequence: int = 0
+    sent: int = 0
+    lost: int = 0
+    clock: Clock = "sensor"
+
+    def after(self, piece: EventChunk) -> "Cursor":
+        """Return the cursor behind an events message."""
+        return replace(
+            self,
+            sequence=self.sequence + 1,
+            sent=self.sent + len(piece),
+            lost=self.lost + piece.lost,
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Message:
+    """A decoded message. The chunk of `open` and `end` holds no events, only the watermark.
+
+    `lost` counts since the epoch began, so the chunk's own `lost` is 0: only who remembers the
+    message before can tell the difference.
+    """
+
+    kind: Kind
+    stream: str
+    geometry: Geometry
+    epoch: int
+    sequence: int
+    sent: int
+    lost: int
+    clock: Clock
+    chunk: EventChunk
+
+
+def encode(chunk: EventChunk, at: Cursor) -> Iterator[Frames]:
+    """Yield the events messages of a chunk: one, unless it is too large or spans too long.
+
+    Raises:
+        WireError: as `encode_message`.
+    """
+    for piece in split(chunk):
+        yield encode_message("events", piece, at)
+        at = at.after(piece)
+
+
+def encode_message(kind: Kind, piece: EventChunk, at: Cursor) -> Frames:
+    """Return the two frames of one message.
+
+    Raises:
+        WireError: the piece is not of the cursor's geometry, spans more than `SPAN_US` or lies
+            beyond `MAX_TIME_US`, or the stream's name is refused by `check_name`.
+    """
+    if isinstance(at.geometry, GridGeometry) != (piece.channel is None):
+        raise WireError(f"a chunk of {at.stream!r} does not have the columns of {at.geometry}")
+    check_name(at.stream)
+    count = len(piece)
+    t_start_us = int(piece.t_us.min()) if count else piece.t_end_us
+    t_last_us = int(piece.t_us.max()) if count else piece.t_end_us
+    if t_last_us - t_start_us > SPAN_US:
+        raise WireError(f"a message spans at most {SPAN_US} us, got {t_last_us - t_start_us}")
+    for t_us in (t_start_us, piece.t_end_us):
+        if abs(t_us) > MAX_TIME_US:
+            raise WireError(f"times lie within 2^61 us of zero, got {t_us}")
+    header = Header(
+        v=VERSION,
+        kind=kind,
+        stream=at.stream,
+        epoch=at.epoch,
+        sequence=at.sequence,
+        geometry=geometry_header(at.geometry),
+        count=count,
+        t_start_us=t_start_us,
+        t_end_us=piece.t_end_us,
+        sent=at.sent,
+        lost=at.lost + piece.lost,
+        clock=at.clock,
+    )
+    try:
+        return [msgspec.msgpack.encode(header), _payload(piece, t_start_us)]
+    except UnicodeError as error:
+        raise WireError(f"a stream's name is Unicode text, got {at.stream!r}") from error
+
+
+def decode(frames: Sequence[Buffer]) -> Message:
+    """Read and check one message; nothing is allocated by the word of an unchecked header.
+
+    `x`, `y`, `on` and `channel` are views of the payload (of a copy, should the payload start at an
+    odd address). Addresses outside the geometry pass: the binning counts them.
+
+    Raises:
+        WireError: the frames break the specification; no other error leaves this function.
+    """
+    if len(frames) != 2:
+        raise WireError(f"a message has 2 frames, header and payload; got {len(frames)}")
+    header = decode_header(frames[0])
+    geometry = header_geometry(header.geometry)
+    size = GRID_EVENT_BYTES if isinstance(geometry, GridGeometry) else CHANNEL_EVENT_BYTES
+    payload_bytes = memoryview(frames[1]).nbytes
+    if header.count * size != payload_bytes:
+        raise WireError(
+            f"the header counts {header.count} events of {size} bytes, "
+            f"the payload has {payload_bytes} bytes"
+        )
+    if header.kind != "events" and header.count:
+        raise WireError(f"a message of kind {header.kind} carries no events, got {header.count}")
+    return Message(
+        kind=header.kind,
+        stream=header.stream,
+        geometry=geometry,
+        epoch=header.epoch,
+        sequence=header.sequence,
+        sent=header.sent,
+        lost=header.lost,
+        clock=header.clock,
+        chunk=_chunk(header, frames[1], isinstance(geometry, GridGeometry)),
+    )
+
+
+def _chunk(header: Header, payload: Buffer, grid: bool) -> EventChunk:
+    n, raw = header.count, np.frombuffer(payload, np.uint8)
+    if raw.ctypes.data % 2:
+        raw = raw.copy()
+    x = y = on = channel = None
+    if grid:
+        x, y = _words(raw[2 * n : 4 * n]), _words(raw[4 * n : 6 * n])
+        polarity = raw[6 * n :]
+        if n and polarity.max() > 1:
+            raise WireError(f"a polarity is 0 or 1, got {polarity.max()}")
+        on = polarity.view(np.bool_)
+    else:
+        channel = _words(raw[2 * n :])
+    t_us = _words(raw[: 2 * n]).astype(np.int64)
+    t_us += header.t_start_us
+    return EventChunk(
+        t_us=t_us,
+        t_end_us=header.t_end_us,
+        x=x,
+        y=y,
+        on=on,
+        channel=channel,
+        stream=header.stream,
+        sequence=header.sequence,
+    )
+
+
+def _payload(piece: EventChunk, t_start_us: int) -> bytes | memoryview:
+    n = len(piece)
+    if not n:
+        return b""
+    times = piece.t_us - t_start_us
+    if piece.channel is not None:
+        return _joined([times, piece.channel], CHANNEL_EVENT_BYTES * n)
+    return _joined([times, piece.x, piece.y, piece.on], GRID_EVENT_BYTES * n)
+
+
+def _joined(columns: Sequence[NDArray[np.generic] | None], size: int) -> memoryview:
+    raw = np.empty(size, np.uint8)
+    place = 0
+    for column in columns:
+        assert column is not None  # noqa: S101  (EventChunk has checked it)
+        kind = np.dtype("u1" if column.dtype == np.bool_ else "<u2")
+        end = place + len(column) * kind.itemsize
+        raw[place:end].view(kind)[:] = column
+        place = end
+    return raw.data
+
+
+def _words(raw: NDArray[np.uint8]) -> NDArray[np.uint16]:
+    return raw.view("<u2").astype(np.uint16, copy=False)

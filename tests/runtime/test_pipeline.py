@@ -1,0 +1,158 @@
+"""The pipeline of a stream: events to decisions, one step a bin, the same however it is fed."""
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from retempo.exporters.description import GridSpec
+from retempo.exporters.resolution import resolve
+from retempo.exporters.step_graph import build_step
+from retempo.exporters.step_model import parse_step
+from retempo.runtime.binning import layout_of
+from retempo.runtime.bulk import decide_recordings
+from retempo.runtime.decision import Decision
+from retempo.runtime.engine import Engine
+from retempo.runtime.engines import load_engine
+from retempo.runtime.errors import CounterError, InputError
+from retempo.runtime.pipeline import Deployment, Every, deploy
+from retempo.runtime.replay import replay
+from retempo.sensors.events import EventChunk
+from retempo.sensors.geometry import GridGeometry
+from tests.builders import cut, make_chunk, make_network, seeds
+
+GEOMETRY = GridGeometry(6, 5)
+
+
+class Clock:
+    """A clock that moves 7 us at each look."""
+
+    def __init__(self) -> None:
+        self.now_us = 0.0
+
+    def __call__(self) -> float:
+        self.now_us += 7.0
+        return self.now_us
+
+
+@pytest.fixture(scope="module")
+def engine() -> Engine:
+    network = make_network(geometry=GridSpec(6, 5, 2))
+    model = build_step(network, resolve(network.spec, 1_000, "lag"))
+    return load_engine(parse_step(model.SerializeToString(), "m.onnx"))
+
+
+def deployed(engine: Engine, every: Every = "bin") -> Deployment:
+    return Deployment(engine, layout_of(engine.model.contract.network.input), every=every)
+
+
+def decide(deployment: Deployment, chunks: Iterable[EventChunk]) -> list[Decision]:
+    pipeline = deployment.open("s", GEOMETRY)
+    decisions = [d for chunk in chunks for d in pipeline.feed(chunk, 0.0)]
+    return decisions + list(pipeline.finish(0.0))
+
+
+@settings(max_examples=20)
+@given(seed=seeds, cuts=st.lists(st.integers(0, 300), max_size=6))
+def test_decisions_do_not_depend_on_chunks(engine: Engine, seed: int, cuts: list[int]) -> None:
+    chunk = make_chunk(300, 7, 5, 50_000, seed)
+    whole = decide(deployed(engine), [chunk])
+    pieces = decide(deployed(engine), cut(chunk, cuts))
+    assert [(d.t_us, d.label, d.scores) for d in whole] == [
+        (d.t_us, d.label, d.scores) for d in pieces
+    ]
+
+
+def test_a_decision_a_bin_and_a_final_one(engine: Engine) -> None:
+    chunk = make_chunk(300, 6, 5, 20_000, start_us=3_000)
+    decisions = decide(deployed(engine), [chunk])
+    bins = range(int(chunk.t_us[0]) // 1_000, int(chunk.t_us[-1]) // 1_000 + 1)
+    assert [d.t_us for d in decisions[:-1]] == [(k + 1) * 1_000 for k in bins]
+    assert [d.final for d in decisions] == [False] * len(bins) + [True]
+    assert [d.sequence for d in decisions] == list(range(len(decisions)))
+    assert decisions[-1].counters["steps"] == len(bins)
+    assert decisions[-1].counters["received"] == decisions[-1].counters["binned"] == 300
+    assert all(abs(sum(d.scores) - 1.0) < 1e-5 for d in decisions)
+
+
+def test_changes_alone_tell_as_much_as_every_bin(engine: Engine) -> None:
+    chunk = make_chunk(900, 6, 5, 60_000)
+    every = [d for d in decide(deployed(engine), [chunk]) if not d.final]
+    changes = [d for d in decide(deployed(engine, "change"), [chunk]) if not d.final]
+    expected = [d for k, d in enumerate(every) if k == 0 or d.label != every[k - 1].label]
+    assert [(d.t_us, d.label) for d in changes] == [(d.t_us, d.label) for d in expected]
+    assert len(decide(deployed(engine, "end"), [chunk])) == 1
+
+
+def test_times_are_those_of_the_given_clock(engine: Engine) -> None:
+    clock = Clock()
+    deployment = Deployment(engine, layout_of(engine.model.contract.network.input), clock_us=clock)
+    pipeline = deployment.open("s", GEOMETRY)
+    arrived_us = clock.now_us
+    first, *_ = pipeline.feed(make_chunk(100, 6, 5, 5_000), arrived_us)
+    assert first.step_us == 7.0
+    assert first.latency_us == 21.0  # before the step, after it, at the decision
+
+
+def test_a_stream_without_events_ends_without_a_decision(engine: Engine) -> None:
+    assert decide(deployed(engine), [make_chunk(0, 6, 5, 1)]) == []
+
+
+def test_a_stream_of_another_sensor_is_refused(engine: Engine) -> None:
+    with pytest.raises(InputError, match=r"m\.onnx expects 6x5x2 inputs, cam is 7x5x2"):
+        deployed(engine).open("cam", GridGeometry(7, 5))
+
+
+def test_a_broken_sum_is_said_aloud(engine: Engine) -> None:
+    pipeline = deployed(engine).open("s", GEOMETRY)
+    list(pipeline.feed(make_chunk(50, 6, 5, 5_000), 0.0))
+    pipeline.counters.received += 1
+    with pytest.raises(CounterError, match="51 events received but 50 accounted for"):
+        list(pipeline.finish(0.0))
+
+
+class Recorded:
+    """A source of one chunk."""
+
+    name = "recorded"
+    geometry = GEOMETRY
+
+    def __init__(self, chunk: EventChunk) -> None:
+        self._chunk = chunk
+
+    def __iter__(self) -> Iterator[EventChunk]:
+        return iter([self._chunk])
+
+
+@settings(max_examples=20)
+@given(seeds)
+def test_bulk_replay_decides_as_replay_does(engine: Engine, seed: int) -> None:
+    """With a batch of one, bit for bit."""
+    chunks = [make_chunk(200, 6, 5, 40_000, seed + k) for k in range(3)]
+    deployment = deploy(engine, every="end")
+    alone = [replay(Recorded(chunk), deployment) for chunk in chunks]
+    layout = layout_of(engine.model.contract.network.input)
+    for result, scores in zip(alone, decide_recordings(engine, layout, chunks), strict=True):
+        assert result.scores == scores.tolist()
+
+
+def test_a_batch_decides_recordings_of_any_length(engine: Engine) -> None:
+    chunks = [make_chunk(events, 6, 5, 400 * events + 1, events) for events in (1, 40, 0, 90)]
+    layout = layout_of(engine.model.contract.network.input)
+    alone = list(decide_recordings(engine, layout, chunks))
+    together = list(decide_recordings(engine, layout, chunks, batch=4))
+    assert np.isnan(alone[2]).all()
+    np.testing.assert_allclose(together, alone, atol=1e-4)
+
+
+def test_a_replay_reports_steps_counts_and_times(engine: Engine) -> None:
+    chunk = make_chunk(200, 7, 5, 40_000)
+    result = replay(Recorded(chunk), deploy(engine, every="end"))
+    assert result.method == "lag"
+    assert result.dt_us == 1_000
+    assert result.steps == result.counters["steps"] > 30
+    assert result.counters["invalid"] > 0
+    assert result.counters["binned"] + result.counters["invalid"] == 200
+    assert 0.0 < result.step_p50_us <= result.step_p99_us
