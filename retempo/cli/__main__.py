@@ -1,0 +1,5 @@
+"""`python -m retempo.cli` is `retempo`."""
+
+from retempo.cli import main
+
+main()

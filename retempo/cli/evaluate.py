@@ -1,0 +1,93 @@
+"""`retempo evaluate`: accuracy of a run by method and time step."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from retempo.cli.options import Json, Normalisation, print_json
+
+EXAMPLE = (
+    "Example: retempo evaluate runs/nmnist --data recordings/test "
+    "--dt 10ms 5ms 1ms --method none tau euler integral lag --plot accuracy.png"
+)
+
+
+def run(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A folder made by retempo train.")],
+    data: Annotated[Path, typer.Option(metavar="FOLDER", help="Labelled recordings.")],
+    dt: Annotated[
+        list[str] | None, typer.Option(metavar="DURATION...", help="Time steps; the run's own.")
+    ] = None,
+    method: Annotated[
+        list[str] | None, typer.Option(metavar="METHOD...", help="Methods; all if left out.")
+    ] = None,
+    normalisation: Normalisation = None,
+    batch: Annotated[
+        int, typer.Option(min=1, help="Recordings stepped together; 1 decides exactly as replay.")
+    ] = 1,
+    plot: Annotated[Path | None, typer.Option(metavar="F.png", help="Draw a picture.")] = None,
+    json: Json = False,
+) -> None:
+    """Measure accuracy on labelled recordings, at any time step by any method."""
+    from retempo.exporters.adaptation import METHODS, method_named
+    from retempo.exporters.network import load_network
+    from retempo.runtime.binning import check_geometry
+    from retempo.runtime.units import format_duration, parse_dt_us
+    from retempo.training.accuracy_plot import draw_accuracy, writable
+    from retempo.training.datasets import open_folder
+    from retempo.training.errors import TrainingError
+    from retempo.training.evaluation import evaluate, model_of
+
+    network = load_network(run)
+    dts_us = [parse_dt_us(text) for text in dt or []] or [network.spec.source_dt_us]
+    methods = [method_named(name).name for name in method or METHODS]
+    if plot is not None:
+        writable(plot)
+    model = model_of(network, str(run))
+    dataset = open_folder(data, network.spec.labels)
+    check_geometry(network.spec.input, dataset.geometry, str(data), str(run))
+    recordings = [dataset[index] for index in range(len(dataset))]
+    results = evaluate(
+        model,
+        [recording.events for recording in recordings],
+        [dataset.labels[recording.label] for recording in recordings],
+        dts_us,
+        methods,
+        normalisation=normalisation,
+        batch=batch,
+        on_result=lambda r: typer.echo(
+            f"{format_duration(r.dt_us)} {r.method}: " + (r.reason or f"{r.percent:.1f} %"),
+            err=True,
+        ),
+    )
+    if plot is not None:
+        draw_accuracy(results, network.spec.source_dt_us, plot)
+    if json:
+        names = [recording.name for recording in recordings]
+        print_json(
+            {
+                "run": str(run),
+                "data": str(data),
+                "source_dt_us": network.spec.source_dt_us,
+                "recordings": names,
+                "results": [
+                    {
+                        "dt_us": r.dt_us,
+                        "method": r.method,
+                        "accuracy": None if r.reason else r.percent,
+                        "correct": r.correct,
+                        "total": r.total,
+                        "decided": r.decided,
+                        "reason": r.reason or None,
+                    }
+                    for r in results
+                ],
+            }
+        )
+    else:
+        from retempo.cli.tables import accuracy_table
+
+        typer.echo(accuracy_table(results, network.spec.source_dt_us))
+    if all(r.reason for r in results):
+        raise TrainingError(f"no method fits: {results[0].reason}")

@@ -1,0 +1,57 @@
+"""`retempo export`: a run becomes one ONNX step function at a resolution."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from retempo.cli.options import Dt, Json, MethodName, Normalisation, dt_of, print_json
+
+EXAMPLE = "Example: retempo export runs/nmnist --dt 1ms --method lag -o model.onnx"
+
+
+def run(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A folder made by retempo train.")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="MODEL.onnx")],
+    dt: Dt = None,
+    method: MethodName = None,
+    normalisation: Normalisation = None,
+    json: Json = False,
+) -> None:
+    """Export a trained network as one ONNX step function at a time resolution."""
+    from retempo.exporters.adaptation import default_method
+    from retempo.exporters.adaptation.powers import spectral_radius
+    from retempo.exporters.network import load_network
+    from retempo.exporters.resolution import resolve
+    from retempo.exporters.step_graph import write_step
+
+    network = load_network(run)
+    source_dt_us = network.spec.source_dt_us
+    dt_us = dt_of(dt) or source_dt_us
+    resolution = resolve(
+        network.spec, dt_us, method or default_method(source_dt_us, dt_us), normalisation
+    )
+    write_step(network, resolution, output)
+    growing = {
+        layer.name: int((spectral_radius(layer.A) >= 1.0).sum()) for layer in resolution.layers
+    }
+    report = {
+        "model": str(output),
+        "bytes": output.stat().st_size,
+        "source_dt_us": source_dt_us,
+        "target_dt_us": dt_us,
+        "method": resolution.method,
+        "normalisation": resolution.normalisation,
+        "lag": resolution.lag,
+        "neurons_with_spectral_radius_of_1_or_more": growing,
+    }
+    if json:
+        print_json(report)
+        return
+    typer.echo(
+        f"{output}: {source_dt_us} us -> {dt_us} us by {resolution.method}, "
+        f"normalisation {resolution.normalisation}, lag {resolution.lag}, {report['bytes']} bytes"
+    )
+    for name, count in growing.items():
+        if count:
+            typer.echo(f"note: {count} neurons of {name} have a spectral radius of 1 or more")

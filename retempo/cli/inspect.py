@@ -1,0 +1,52 @@
+"""`retempo inspect`: the contract that a model carries."""
+
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+
+from retempo.cli.options import Json
+
+EXAMPLE = "Example: retempo inspect model.onnx --json"
+
+
+def run(
+    model: Annotated[Path, typer.Argument(metavar="MODEL.onnx")],
+    json: Json = False,
+) -> None:
+    """Show the time contract of a model; --json prints all of it."""
+    from retempo.exporters.step_model import load_step
+    from retempo.runtime.binning import geometry_of
+    from retempo.runtime.units import format_duration
+
+    step = load_step(model)
+    contract = step.contract
+    if json:
+        typer.echo(msgspec.json.encode(contract).decode())
+        return
+    network, resolution = contract.network, contract.resolution
+    tau_us = contract.readout.tau_us
+    rows = {
+        "model": f"{model} ({len(step.content):,} bytes, contract version {contract.version})",
+        "time step": f"{format_duration(resolution.target_dt_us)}, trained at "
+        f"{format_duration(network.source_dt_us)}",
+        "adapted by": f"{resolution.method}, normalisation {resolution.normalisation}, "
+        f"lag {resolution.lag}, substeps {resolution.substeps}",
+        "input": f"{geometry_of(network.input)}, downsample {network.input.downsample}, "
+        f"{network.input.bin_mode} of each bin -> {network.input.size} inputs",
+        "layers": ", ".join(
+            f"{layer.name} {layer.neuron} {layer.inputs}->{layer.neurons}"
+            for layer in network.layers
+        ),
+        "readout": contract.readout.output
+        + (
+            f", tau {format_duration(min(tau_us))} to {format_duration(max(tau_us))}"
+            if tau_us
+            else ""
+        ),
+        "labels": ", ".join(network.labels),
+        "state": ", ".join(f"{state.name} {state.shape}" for state in contract.states),
+    }
+    for name, text in rows.items():
+        typer.echo(f"{name:<11} {text}")

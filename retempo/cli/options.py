@@ -1,0 +1,53 @@
+"""The options that several commands share, and how their values are read."""
+
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+
+from retempo.runtime.units import parse_dt_us
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON alone on stdout.")]
+Dt = Annotated[
+    str | None,
+    typer.Option(
+        metavar="DURATION", help="Time step: 1ms, 2.5ms, 500us. The file's own if left out."
+    ),
+]
+MethodName = Annotated[
+    str | None,
+    typer.Option(metavar="METHOD", help="none, tau, euler, integral, expectation or lag."),
+]
+Normalisation = Annotated[
+    str | None,
+    typer.Option(metavar="RULE", help="none or paper; the method's own if left out."),
+]
+Model = Annotated[Path, typer.Option(metavar="MODEL.onnx", help="An exported step.")]
+Speed = Annotated[
+    str,
+    typer.Option(metavar="1|max", help="1 is the sensor's own pace, 0.5 half of it, max no pace."),
+]
+
+
+def dt_of(text: str | None) -> int | None:
+    """Return the microseconds of `--dt`, None where it is left out."""
+    return None if text is None else parse_dt_us(text)
+
+
+def speed_of(text: str) -> float | None:
+    """Return the factor of `--speed`, None for `max`."""
+    if text == "max":
+        return None
+    try:
+        speed = float(text)
+    except ValueError:
+        speed = 0.0
+    if not 0.0 < speed < float("inf"):
+        raise typer.BadParameter(f"--speed is max or a positive number, got {text!r}")
+    return speed
+
+
+def print_json(value: object) -> None:
+    """Print one line of JSON on stdout."""
+    typer.echo(msgspec.json.encode(value, enc_hook=str).decode())

@@ -1,0 +1,52 @@
+"""`retempo replay`: recorded files through the pipeline of the daemon."""
+
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+
+from retempo.cli.options import Dt, Json, MethodName, Model, Normalisation, Speed, dt_of, speed_of
+
+EXAMPLE = "Example: retempo replay recordings/*.bin --model model.onnx --dt 2.5ms --json"
+
+
+def run(
+    recordings: Annotated[list[Path], typer.Argument(metavar="RECORDING...")],
+    model: Model,
+    dt: Dt = None,
+    method: MethodName = None,
+    normalisation: Normalisation = None,
+    speed: Speed = "max",
+    json: Json = False,
+) -> None:
+    """Decide recorded event files; one line a recording."""
+    from retempo.exporters.step_model import load_step
+    from retempo.runtime.engines import load_engine
+    from retempo.runtime.pacing import paced
+    from retempo.runtime.pipeline import deploy
+    from retempo.runtime.replay import ReplayResult, replay
+    from retempo.runtime.units import format_duration
+    from retempo.sensors.files import open_recording
+
+    pace = speed_of(speed)
+    step = load_step(model)
+    engine = load_engine(step, step.resolution(dt_of(dt), method, normalisation))
+    deployment = deploy(engine, every="end")
+
+    def show(result: ReplayResult) -> None:
+        if json:
+            typer.echo(msgspec.json.encode(result).decode())
+            return
+        decided = f"{result.label} ({max(result.scores):.2f})" if result.scores else "no events"
+        typer.echo(
+            f"{result.recording}: {decided}, {result.counters['binned']:,} of "
+            f"{result.counters['received']:,} events in {result.steps} steps of "
+            f"{format_duration(result.dt_us)} ({result.method}), "
+            f"step p50 {result.step_p50_us:.0f} us, p99 {result.step_p99_us:.0f} us"
+        )
+
+    for path in recordings:
+        source = open_recording(path)
+        chunks = None if pace is None else paced(source, pace)
+        show(replay(source, deployment, chunks))

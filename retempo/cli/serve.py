@@ -1,0 +1,34 @@
+"""`retempo serve`: the daemon."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+EXAMPLE = "Example: retempo serve configs/demo-live.toml"
+
+
+def run(
+    config: Annotated[Path, typer.Argument(metavar="CONFIG.toml", help="A deployment.")],
+    json: Annotated[
+        bool, typer.Option("--json", help="Accepted everywhere; stdout is JSON here anyway.")
+    ] = False,
+) -> None:
+    """Decide event streams that arrive over ZeroMQ, until SIGINT or SIGTERM.
+
+    Prints one line of JSON with both endpoints once it is ready; the log goes to stderr.
+    """
+    from retempo.runtime.config import load_config
+    from retempo.runtime.daemon import run_daemon
+    from retempo.runtime.serve_config import ServeConfig
+    from retempo.runtime.serving import deployment_of
+
+    del json
+    settings = load_config(config, ServeConfig)
+    run_daemon(
+        deployment_of(settings, config.parent),
+        settings.feed.bind,
+        settings.decisions.bind,
+        window=settings.feed.window,
+        decisions_format=settings.decisions.format,
+    )

@@ -1,0 +1,38 @@
+"""`retempo train`: a preset and labelled recordings become a run."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from retempo.cli.options import Json, print_json
+
+EXAMPLE = "Example: retempo train configs/nmnist-radlif.toml --data recordings --out runs/nmnist"
+
+
+def run(
+    config: Annotated[Path, typer.Argument(metavar="CONFIG.toml", help="A preset.")],
+    out: Annotated[Path, typer.Option(metavar="RUN", help="The folder to leave the run in.")],
+    data: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Recordings, instead of the preset's.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Instead of the preset's.")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
+    json: Json = False,
+) -> None:
+    """Train a network on labelled recordings; needs the train extra (torch)."""
+    from retempo.training.config import load_train_config
+    from retempo.training.errors import TrainingError
+
+    settings = load_train_config(config)
+    try:
+        from retempo.training.fit import train
+    except ModuleNotFoundError as error:
+        raise TrainingError(
+            f"training needs {error.name}; install it with pip install 'retempo[train]'"
+        ) from error
+    report = train(settings, out, data=data, seed=seed, quiet=quiet)
+    if json:
+        print_json(report)
+    else:
+        typer.echo(f"{out}: trained")

@@ -1,0 +1,148 @@
+"""Bad input: one clear line, a non-zero exit, nothing half-written."""
+
+import shutil
+import socket
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Invoke, Outcome
+
+
+def one_line(outcome: Outcome, code: int = 1) -> str:
+    assert outcome.code == code
+    assert outcome.out == ""
+    assert outcome.err.startswith("retempo: ")
+    assert outcome.err.count("\n") == 1
+    return outcome.err
+
+
+@pytest.fixture
+def recording(demo_recordings: list[Path]) -> Path:
+    return demo_recordings[0]
+
+
+def test_a_missing_recording(invoke: Invoke, demo_model: Path) -> None:
+    line = one_line(invoke("replay", "nowhere.bin", "--model", demo_model))
+    assert "nowhere.bin" in line
+    assert "nowhere.bin" in one_line(invoke("info", "nowhere.bin"))
+
+
+def test_an_unknown_format(invoke: Invoke, demo_model: Path, tmp_path: Path) -> None:
+    path = tmp_path / "notes.xyz"
+    path.write_text("no events here")
+    line = one_line(invoke("replay", path, "--model", demo_model))
+    assert "notes.xyz" in line
+    assert "EVT3" in line
+
+
+def test_a_truncated_recording(
+    invoke: Invoke, demo_model: Path, recording: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "short.bin"
+    path.write_bytes(recording.read_bytes()[:-3])
+    assert "truncated" in one_line(invoke("replay", path, "--model", demo_model))
+
+
+def test_a_sensor_that_the_model_does_not_expect(
+    invoke: Invoke, demo_model: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "other.csv"
+    path.write_text("t,x@64,y@48,on\n0,1,1,1\n")
+    line = one_line(invoke("replay", path, "--model", demo_model))
+    assert "model.onnx expects 34x34x2 inputs, other.csv is 64x48x2" in line
+
+
+@pytest.mark.parametrize(
+    ("dt", "reason"),
+    [("0ms", "positive multiple of 1 us"), ("0.5us", "whole microseconds"), ("1", "no duration")],
+)
+def test_a_time_step_that_is_none(
+    invoke: Invoke,
+    demo_model: Path,
+    recording: Path,
+    run_folder: Path,
+    tmp_path: Path,
+    dt: str,
+    reason: str,
+) -> None:
+    assert reason in one_line(invoke("replay", recording, "--model", demo_model, "--dt", dt))
+    out = tmp_path / "m.onnx"
+    assert reason in one_line(invoke("export", run_folder, "--dt", dt, "-o", out))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_method_that_does_not_fit(invoke: Invoke, run_folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "m.onnx"
+    line = one_line(invoke("export", run_folder, "--dt", "20ms", "--method", "lag", "-o", out))
+    assert "lag goes from coarse to fine" in line
+    line = one_line(invoke("export", run_folder, "--method", "lagg", "-o", out))
+    assert "unknown method 'lagg'; known are none, tau, euler, integral" in line
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_corrupt_model(invoke: Invoke, demo_model: Path, recording: Path, tmp_path: Path) -> None:
+    model = tmp_path / "m.onnx"
+    model.write_bytes(demo_model.read_bytes()[:10_000])
+    for command in (["inspect", model], ["replay", recording, "--model", model]):
+        assert "m.onnx is no ONNX model, or is truncated" in one_line(invoke(*command))
+
+
+def test_a_run_that_is_none(invoke: Invoke, tmp_path: Path) -> None:
+    line = one_line(invoke("export", tmp_path, "-o", tmp_path / "m.onnx"))
+    assert "make one with retempo train" in line
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_export_that_cannot_be_written(invoke: Invoke, run_folder: Path, tmp_path: Path) -> None:
+    line = one_line(invoke("export", run_folder, "-o", tmp_path / "no" / "m.onnx"))
+    assert "No such file or directory" in line
+
+
+def test_an_unknown_config_key(invoke: Invoke, tmp_path: Path) -> None:
+    config = tmp_path / "c.toml"
+    config.write_text('model = "m.onnx"\n[feed]\nbnd = "tcp://127.0.0.1:1"\n')
+    line = one_line(invoke("serve", config))
+    assert "unknown key 'feed.bnd'; did you mean feed.bind?" in line
+    config.write_text('[dta]\nkind = "folder"\n')
+    assert "did you mean data" in one_line(invoke("train", config, "--out", tmp_path / "run"))
+    assert list(tmp_path.iterdir()) == [config]
+
+
+def test_a_port_in_use(invoke: Invoke, demo_model: Path, tmp_path: Path) -> None:
+    shutil.copy(demo_model, tmp_path / "m.onnx")
+    config = tmp_path / "c.toml"
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        endpoint = f"tcp://127.0.0.1:{taken.getsockname()[1]}"
+        config.write_text(f'model = "m.onnx"\n[feed]\nbind = "{endpoint}"\n')
+        line = one_line(invoke("serve", config))
+    assert endpoint in line
+    assert "in use" in line
+
+
+def test_a_mask_outside_the_sensor(invoke: Invoke, demo_model: Path, tmp_path: Path) -> None:
+    shutil.copy(demo_model, tmp_path / "m.onnx")
+    config = tmp_path / "c.toml"
+    config.write_text('model = "m.onnx"\n[input]\nmask = [[3, 34]]\n')
+    assert "mask holds [3, 34], which is no address" in one_line(invoke("serve", config))
+
+
+def test_evaluation_of_what_is_no_data(invoke: Invoke, run_folder: Path, tmp_path: Path) -> None:
+    line = one_line(invoke("evaluate", run_folder, "--data", tmp_path / "nowhere"))
+    assert "nowhere" in line
+    plot = tmp_path / "a.txt"
+    line = one_line(invoke("evaluate", run_folder, "--data", tmp_path, "--plot", plot))
+    assert "a picture is .png, .svg or .pdf" in line
+
+
+def test_a_speed_that_is_none(invoke: Invoke, demo_model: Path, recording: Path) -> None:
+    outcome = invoke("replay", recording, "--model", demo_model, "--speed", "fast")
+    assert "--speed is max or a positive number, got 'fast'" in one_line(outcome, 2)
+
+
+def test_misuse_points_to_the_help(invoke: Invoke) -> None:
+    assert "see retempo replay --help" in one_line(invoke("replay"), 2)
+    assert "see retempo --help" in one_line(invoke("replya"), 2)
+    assert "see retempo info --help" in one_line(invoke("info", "--jsn"), 2)

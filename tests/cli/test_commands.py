@@ -1,0 +1,170 @@
+"""What the commands do with good input."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from retempo.cli.app import COMMANDS
+from retempo.cli.arguments import spread
+from retempo.exporters.step_model import load_step
+from tests.cli.conftest import Invoke
+
+
+@pytest.mark.parametrize("command", sorted(COMMANDS))
+def test_every_command_has_help_with_an_example(invoke: Invoke, command: str) -> None:
+    outcome = invoke(command, "--help")
+    assert outcome.code == 0
+    assert f"Example: retempo {command} " in outcome.out
+    assert "--json" in outcome.out
+
+
+def test_no_command_shows_them_all(invoke: Invoke) -> None:
+    outcome = invoke()
+    assert outcome.code == 0
+    assert all(f"\n  {command} " in outcome.out for command in COMMANDS)
+
+
+@pytest.mark.parametrize(
+    ("typed", "spread_out"),
+    [
+        ("evaluate r --dt 10ms 5ms --json", "evaluate r --dt 10ms --dt 5ms --json"),
+        ("evaluate r --method none lag", "evaluate r --method none --method lag"),
+        ("evaluate --dt 1ms -h", "evaluate --dt 1ms -h"),
+        ("replay a --dt 1ms b", "replay a --dt 1ms b"),
+    ],
+)
+def test_values_in_a_row_are_spread(typed: str, spread_out: str) -> None:
+    assert " ".join(spread(typed.split(" "))) == spread_out
+
+
+def test_a_run_is_exported_and_inspected(invoke: Invoke, run_folder: Path, tmp_path: Path) -> None:
+    model = tmp_path / "model.onnx"
+    report = invoke("export", run_folder, "--dt", "1ms", "-o", model, "--json").json
+    assert isinstance(report, dict)
+    assert (report["method"], report["lag"], report["target_dt_us"]) == ("lag", 10, 1_000)
+    assert report["bytes"] == model.stat().st_size
+    contract = invoke("inspect", model, "--json").json
+    assert isinstance(contract, dict)
+    assert contract["resolution"]["target_dt_us"] == 1_000
+    assert contract["network"]["source_dt_us"] == 10_000
+    text = invoke("inspect", model).out
+    assert "1 ms, trained at 10 ms" in text
+    assert "34x34x2, downsample 2, sum of each bin -> 578 inputs" in text
+
+
+def test_an_export_names_method_and_time_step(
+    invoke: Invoke, run_folder: Path, tmp_path: Path
+) -> None:
+    model = tmp_path / "model.onnx"
+    outcome = invoke("export", run_folder, "--dt", "2.5ms", "--method", "integral", "-o", model)
+    assert "10000 us -> 2500 us by integral, normalisation paper, lag 1" in outcome.out
+    assert load_step(model).dt_us == 2_500
+
+
+def test_replay_prints_one_json_line_a_recording(
+    invoke: Invoke, demo_model: Path, demo_recordings: list[Path]
+) -> None:
+    chosen = demo_recordings[:3]
+    outcome = invoke("replay", *chosen, "--model", demo_model, "--dt", "2.5ms", "--json")
+    lines = [json.loads(line) for line in outcome.out.splitlines()]
+    assert [line["recording"] for line in lines] == [path.name for path in chosen]
+    for line, path in zip(lines, chosen, strict=True):
+        assert line["dt_us"] == 2_500
+        assert line["method"] == "lag"
+        assert line["counters"]["received"] == path.stat().st_size // 5
+        assert line["steps"] == line["counters"]["steps"]
+        assert 115 <= line["steps"] <= 120
+        assert line["label"] == str(np.argmax(line["scores"]))
+        assert 0 < line["step_p50_us"] <= line["step_p99_us"]
+
+
+def test_the_demo_network_decides_at_1_ms_what_it_learned_at_10(
+    invoke: Invoke, demo_model: Path, demo_recordings: list[Path]
+) -> None:
+    """And does not without adaptation: that is what the product is for."""
+
+    def right(*options: str) -> int:
+        chosen = demo_recordings[:40]
+        out = invoke("replay", *chosen, "--model", demo_model, "--json", *options).out
+        lines = [json.loads(line) for line in out.splitlines()]
+        return sum(line["recording"].endswith(f"_{line['label']}.bin") for line in lines)
+
+    assert right("--dt", "10ms") >= 36
+    assert right("--dt", "1ms", "--method", "lag") >= 36
+    assert right("--dt", "1ms", "--method", "none") <= 12
+
+
+def test_replay_at_the_sensors_pace_decides_the_same(
+    invoke: Invoke, demo_model: Path, demo_recordings: list[Path]
+) -> None:
+    def scores(*options: str) -> object:
+        out = invoke("replay", demo_recordings[0], "--model", demo_model, "--json", *options).out
+        return json.loads(out)["scores"]
+
+    assert scores("--speed", "5") == scores()
+
+
+def test_evaluate_decides_as_replay_does(
+    invoke: Invoke, run_folder: Path, demo_recordings: list[Path], tmp_path: Path
+) -> None:
+    """Recording by recording, at every time step and by every method."""
+    data, model = tmp_path / "data", tmp_path / "model.onnx"
+    data.mkdir()
+    for path in demo_recordings[:6]:
+        (data / path.name).write_bytes(path.read_bytes())
+    plot = tmp_path / "accuracy.png"
+    options = ["--dt", "10ms", "3ms", "1ms", "--method", "none", "integral", "lag"]
+    outcome = invoke("evaluate", run_folder, "--data", data, *options, "--plot", plot, "--json")
+    report = outcome.json
+    assert isinstance(report, dict)
+    assert plot.read_bytes().startswith(b"\x89PNG")
+    assert len(report["results"]) == 9
+    invoke("export", run_folder, "--method", "none", "-o", model)
+    for result in report["results"]:
+        if result["reason"]:
+            assert (result["method"], result["dt_us"]) == ("lag", 3_000)
+            assert "divides the source's 10000 us" in result["reason"]
+            continue
+        step = ["--dt", f"{result['dt_us']}us", "--method", result["method"]]
+        paths = [data / name for name in report["recordings"]]
+        out = invoke("replay", *paths, "--model", model, *step, "--json").out
+        labels = [json.loads(line)["label"] for line in out.splitlines()]
+        assert labels == result["decided"]
+
+
+def test_evaluate_prints_a_table(
+    invoke: Invoke, run_folder: Path, demo_recordings: list[Path], tmp_path: Path
+) -> None:
+    (tmp_path / "0_7.bin").write_bytes(demo_recordings[0].read_bytes())
+    out = invoke("evaluate", run_folder, "--data", tmp_path, "--dt", "10ms", "20ms").out
+    assert "10 ms*    20 ms" in out
+    assert "- the method does not fit this time step" in out
+
+
+@pytest.mark.recordings
+@pytest.mark.parametrize("name", ["evt3.raw", "evt2.raw", "davis346.aedat4", "dvs.es"])
+def test_info_gives_the_published_digests(
+    invoke: Invoke, recordings_folder: Path, name: str
+) -> None:
+    folder = recordings_folder / "recordings"
+    published = json.loads((folder / "digests.json").read_text())[name]
+    report = invoke("info", folder / name, "--json").json
+    assert isinstance(report, dict)
+    assert report["sha3_224"] == published["sha3_224"]
+
+
+def test_info_on_a_recording_of_the_demo(invoke: Invoke, demo_recordings: list[Path]) -> None:
+    path = demo_recordings[0]
+    report = invoke("info", path, "--json").json
+    assert isinstance(report, dict)
+    content = np.frombuffer(path.read_bytes(), np.uint8).reshape(-1, 5)
+    assert report["events"] == len(content)
+    assert report["on_share"] == (content[:, 2] >> 7).mean()
+    x = content[:, 0].astype("<u2").tobytes()
+    assert report["sha3_224"]["x"] == hashlib.sha3_224(x).hexdigest()
+    text = invoke("info", path).out
+    assert "34x34x2" in text
+    assert "problems         none" in text

@@ -1,0 +1,150 @@
+"""Live is replay: recordings that one process publishes and another decides."""
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from retempo.runtime.subscriber import Decisions
+from tests.cli.conftest import Invoke
+
+COMMAND = [sys.executable, "-m", "retempo.cli"]
+TIMEOUT_S = 60.0
+
+
+class Served:
+    """A daemon of its own process."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self.process = process
+        assert process.stdout is not None
+        ready = json.loads(process.stdout.readline())
+        self.feed: str = ready["feed"]
+        self.decisions: str = ready["decisions"]
+
+    def publish(self, *arguments: object) -> list[dict[str, object]]:
+        """Publish from another process; returns its report, a line a stream."""
+        command = [*COMMAND, "publish", *map(str, arguments), "--to", self.feed, "--json"]
+        done = subprocess.run(command, capture_output=True, timeout=TIMEOUT_S, check=False)
+        assert done.returncode == 0, done.stderr.decode()
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
+    def stop(self, kind: signal.Signals) -> tuple[int, bytes]:
+        """Signal the daemon; returns its exit code and its log."""
+        self.process.send_signal(kind)
+        _, log = self.process.communicate(timeout=TIMEOUT_S)
+        return self.process.returncode, log
+
+
+@pytest.fixture
+def served(demo_model: Path, tmp_path: Path) -> Iterator[Served]:
+    config = tmp_path / "serve.toml"
+    config.write_text(
+        f"""
+        model = {json.dumps(str(demo_model))}
+        dt = "1ms"
+        method = "lag"
+        [feed]
+        bind = "tcp://127.0.0.1:*"
+        [decisions]
+        bind = "tcp://127.0.0.1:*"
+        """
+    )
+    process = subprocess.Popen(
+        [*COMMAND, "serve", str(config)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    try:
+        yield Served(process)
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def finals(decisions: Decisions, streams: set[str]) -> dict[str, tuple[list[float], object]]:
+    found: dict[str, tuple[list[float], object]] = {}
+    while streams - found.keys():
+        decision = decisions.receive(TIMEOUT_S)
+        assert decision is not None, f"no final decision of {streams - found.keys()}"
+        if decision.final:
+            found[decision.stream] = (decision.scores, decision.counters)
+    return found
+
+
+def replayed(
+    invoke: Invoke, paths: list[Path], model: Path
+) -> dict[str, tuple[list[float], object]]:
+    options = ["--model", model, "--dt", "1ms", "--method", "lag", "--json"]
+    lines = [json.loads(line) for line in invoke("replay", *paths, *options).out.splitlines()]
+    return {line["recording"]: (line["scores"], line["counters"]) for line in lines}
+
+
+def test_the_daemon_decides_as_replay_does(
+    invoke: Invoke, served: Served, demo_model: Path, demo_recordings: list[Path]
+) -> None:
+    """Scores and counters alike, to the last bit."""
+    paths = demo_recordings[:20]
+    with Decisions(served.decisions, timeout_s=TIMEOUT_S) as decisions:
+        report = served.publish(*paths)
+        live = finals(decisions, {path.name for path in paths})
+        assert sum(decisions.missed.values()) == 0
+    assert [line["stream"] for line in report] == [path.name for path in paths]
+    assert live == replayed(invoke, paths, demo_model)
+
+
+def test_the_sensors_pace_changes_nothing(
+    invoke: Invoke, served: Served, demo_model: Path, demo_recordings: list[Path]
+) -> None:
+    paths = demo_recordings[:2]
+    with Decisions(served.decisions, timeout_s=TIMEOUT_S) as decisions:
+        served.publish(*paths, "--speed", "1")
+        live = finals(decisions, {path.name for path in paths})
+    assert live == replayed(invoke, paths, demo_model)
+
+
+@pytest.mark.recordings
+def test_real_recordings_are_decided_as_in_a_replay(
+    invoke: Invoke, served: Served, demo_model: Path, recordings_folder: Path
+) -> None:
+    """The 100 N-MNIST test recordings, by a network for the same sensor."""
+    paths = sorted((recordings_folder / "nmnist" / "test").glob("*.bin"))
+    assert len(paths) == 100
+    # The daemon drops decisions rather than wait for a reader: read while they come.
+    with (
+        ThreadPoolExecutor() as pool,
+        Decisions(served.decisions, timeout_s=TIMEOUT_S) as decisions,
+    ):
+        sent = pool.submit(served.publish, *paths)
+        live = finals(decisions, {path.name for path in paths})
+        sent.result(TIMEOUT_S)
+    assert live == replayed(invoke, paths, demo_model)
+
+
+@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_daemon_with_its_totals(
+    served: Served, demo_recordings: list[Path], kind: signal.Signals
+) -> None:
+    path = demo_recordings[0]
+    served.publish(path)
+    code, log = served.stop(kind)
+    assert code == 0
+    totals = next(line for line in map(json.loads, log.splitlines()) if line["event"] == "totals")
+    assert totals["counters"]["received"] == path.stat().st_size // 5
+    assert totals["counters"]["binned"] == totals["counters"]["received"]
+
+
+def test_a_simulated_camera_is_a_source_like_any_other(served: Served) -> None:
+    with Decisions(served.decisions, timeout_s=TIMEOUT_S) as decisions:
+        (report,) = served.publish("simulated:7?seed=3", "--stream", "camera")
+        final = finals(decisions, {"camera"})["camera"]
+    assert report["report"]["counters"] == final[1]  # type: ignore[index]
+
+
+def test_a_publisher_without_a_daemon_says_so(invoke: Invoke, demo_recordings: list[Path]) -> None:
+    outcome = invoke("publish", demo_recordings[0], "--to", "ipc:///tmp/retempo-nobody-here")
+    assert outcome.code == 1
+    assert "no daemon answers at ipc:///tmp/retempo-nobody-here" in outcome.err

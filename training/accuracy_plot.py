@@ -1,0 +1,62 @@
+"""Accuracy against the time step, as a picture."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from retempo.runtime.units import format_duration
+from retempo.training.errors import TrainingError
+from retempo.training.evaluation import Accuracy
+
+COLOURS = {
+    "none": "#9e9e9e",
+    "tau": "#c77cff",
+    "euler": "#e69f00",
+    "integral": "#0072b2",
+    "expectation": "#56b4e9",
+    "lag": "#009e73",
+}
+
+
+def writable(path: Path) -> None:
+    """Check, before long work, that a picture can be written there.
+
+    Raises:
+        TrainingError: its folder is missing or its suffix is no picture's.
+    """
+    if path.suffix.lower() not in {".png", ".svg", ".pdf"}:
+        raise TrainingError(f"a picture is .png, .svg or .pdf, got {path.name!r}")
+    if not path.absolute().parent.is_dir():
+        raise TrainingError(f"cannot write {path}: there is no folder {path.absolute().parent}")
+
+
+def draw_accuracy(results: Sequence[Accuracy], source_dt_us: int, path: Path) -> None:
+    """Draw accuracy in percent against the time step, a line a method."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7.0, 4.2), layout="constrained")
+    axes = figure.add_subplot()
+    for method in dict.fromkeys(r.method for r in results):
+        points = sorted(
+            (r.dt_us, r.percent) for r in results if r.method == method and not r.reason
+        )
+        if points:
+            axes.plot(
+                *zip(*points, strict=True), marker="o", label=method, color=COLOURS.get(method)
+            )
+    dts_us = sorted({r.dt_us for r in results})
+    axes.set_xscale("log")
+    axes.set_xticks(dts_us, [format_duration(dt_us) for dt_us in dts_us])
+    axes.minorticks_off()
+    axes.set_xlabel("time step deployed at")
+    axes.set_ylabel(f"accuracy on {results[0].total} recordings (%)")
+    axes.set_ylim(0, 102)
+    axes.axvline(source_dt_us, color="#444444", linestyle=":", linewidth=1)
+    axes.annotate(
+        " trained here", (source_dt_us, 2), rotation=90, color="#444444", ha="right", va="bottom"
+    )
+    axes.grid(alpha=0.25)
+    axes.legend(frameon=False)
+    try:
+        figure.savefig(path, dpi=150)
+    except OSError as error:
+        raise TrainingError(f"cannot write {path}: {error.strerror}") from error
