@@ -1,0 +1,1 @@
+"""Measurements against named rivals, each a ratio within one run."""
