@@ -29,7 +29,8 @@ def _mean_gain(source: Array, target: Array, rho: float, layer: str) -> Array:
         return _sum_of_powers(source, int(rho))
     if rho < 1.0 and abs(1.0 / rho - round(1.0 / rho)) < 1e-9:
         total = np.moveaxis(_sum_of_powers(target, round(1.0 / rho)), -1, 0)
-        return np.moveaxis(np.linalg.inv(total), 0, -1)
+        inverse: Array = np.linalg.inv(total).astype(np.float64)
+        return np.moveaxis(inverse, 0, -1)
     return held_gain(source, rho, layer)
 
 
