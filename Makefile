@@ -2,6 +2,7 @@
 # make test    every check          (makes .venv, installs all under constraints.txt)
 # make format  mend the style
 # make bench   measure against rivals
+# make demo-assets  train the demonstration's network anew and record its camera
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -10,15 +11,20 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 ENGINE := $(shell nvidia-smi >/dev/null 2>&1 && echo gpu || echo cpu)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench clean
+.PHONY: help demo demo-assets test check format bench clean
 
 help:
-	@sed -n '1,4s/^# //p' Makefile
+	@sed -n '/^#/s/^# //p;/^PYTHON/q' Makefile
 
 demo: $(VENV)/.light
 	$(BIN)/retempo demo
 
-test: $(VENV)/.full check
+demo-assets: $(VENV)/.full
+	$(BIN)/retempo train configs/simulated-digits.toml --out runs/simulated-digits
+	$(BIN)/python -m retempo.demo.make runs/simulated-digits
+
+test: $(VENV)/.full
+	$(MAKE) --no-print-directory check
 
 check:
 	$(BIN)/ruff check .

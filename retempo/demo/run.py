@@ -34,6 +34,7 @@ LIVE_METHOD = "lag"
 _PACED_RECORDINGS = 16
 _BATCH = 64
 _TIMEOUT_S = 60.0
+_GRACE_S = 5.0
 _COMMAND = [sys.executable, "-m", "retempo.cli"]
 
 
@@ -143,10 +144,12 @@ def _stream(
     )
     try:
         with Live(view, console=console, refresh_per_second=12, transient=False):
-            while expected.keys() - decided.keys():
-                decision = decisions.receive(_TIMEOUT_S)
+            while waiting := expected.keys() - decided.keys():
+                # Once all is sent nothing more is decided: what is missing then was dropped.
+                sent = publisher.poll() is not None
+                decision = decisions.receive(_GRACE_S if sent else _TIMEOUT_S)
                 if decision is None:
-                    raise RunError(f"no decision came within {_TIMEOUT_S:g} s")
+                    raise RunError(_missing(publisher, len(waiting), decisions))
                 view.take(decision, expected[decision.stream])
                 if decision.final:
                     decided[decision.stream] = decision.label
@@ -158,6 +161,16 @@ def _stream(
         publisher.wait()
         if publisher.stderr is not None:
             publisher.stderr.close()
+
+
+def _missing(publisher: "subprocess.Popen[bytes]", streams: int, decisions: Decisions) -> str:
+    publisher.kill()
+    errors = publisher.communicate()[1].decode().strip()
+    missed = sum(decisions.missed.values())
+    return (
+        f"the decisions of {streams} recordings did not come ({missed} decisions were dropped, "
+        f"the publisher said {errors or 'nothing'}); is this machine busy? Try again"
+    )
 
 
 class _Background:
