@@ -1,5 +1,6 @@
 """`retempo inspect`: the contract that a model carries."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -26,7 +27,6 @@ def run(
         typer.echo(msgspec.json.encode(contract).decode())
         return
     network, resolution = contract.network, contract.resolution
-    tau_us = contract.readout.tau_us
     rows = {
         "model": f"{model} ({len(step.content):,} bytes, contract version {contract.version})",
         "time step": f"{format_duration(resolution.target_dt_us)}, trained at "
@@ -39,14 +39,18 @@ def run(
             f"{layer.name} {layer.neuron} {layer.inputs}->{layer.neurons}"
             for layer in network.layers
         ),
-        "readout": contract.readout.output
-        + (
-            f", tau {format_duration(min(tau_us))} to {format_duration(max(tau_us))}"
-            if tau_us
-            else ""
-        ),
+        "readout": ", ".join([contract.readout.output, *_tau(contract.readout.tau_us)]),
         "labels": ", ".join(network.labels),
         "state": ", ".join(f"{state.name} {state.shape}" for state in contract.states),
     }
     for name, text in rows.items():
         typer.echo(f"{name:<11} {text}")
+
+
+def _tau(tau_us: Sequence[float]) -> list[str]:
+    from retempo.runtime.units import format_duration
+
+    ends = (
+        dict.fromkeys(format_duration(tau) for tau in (min(tau_us), max(tau_us))) if tau_us else {}
+    )
+    return ["tau " + " to ".join(ends)] if ends else []

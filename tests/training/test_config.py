@@ -1,0 +1,68 @@
+"""Presets: typed, checked, and their mistakes answered in one line."""
+
+from pathlib import Path
+
+import pytest
+
+from retempo.runtime.errors import ConfigError
+from retempo.training.config import load_train_config
+from retempo.training.datasets import DATASETS
+from retempo.training.errors import TrainingError
+
+PRESETS = Path(__file__).resolve().parents[2] / "configs"
+TRAINING_PRESETS = (
+    "nmnist-adlif.toml",
+    "nmnist-radlif.toml",
+    "shd-radlif.toml",
+    "simulated-digits.toml",
+)
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "preset.toml"
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize("name", TRAINING_PRESETS)
+def test_a_committed_preset_loads(name: str) -> None:
+    config = load_train_config(PRESETS / name)
+    assert config.data.kind in DATASETS
+    assert config.fit.validation == 0.0
+
+
+def test_a_data_path_starts_from_the_presets_folder(tmp_path: Path) -> None:
+    relative = write(tmp_path, '[data]\nkind = "folder"\npath = "../digits"\n')
+    assert load_train_config(relative).data.path == str(tmp_path / "../digits")
+    absolute = write(tmp_path, '[data]\nkind = "folder"\npath = "/digits"\n')
+    assert load_train_config(absolute).data.path == "/digits"
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('[network]\nneuron = "lief"', "neuron: unknown neuron 'lief'; known are adlif"),
+        ('[network]\nneuron = "leaky_readout"', "leaky_readout, expected one that spikes"),
+        ("[network]\nranges = { c = [0.0, 1.0] }", "radlif has no parameter 'c'; it has alpha"),
+        ("[network]\nranges = { a = [0.0, 2.0] }", r"a = \[0, 2\] is not within the model's"),
+    ],
+)
+def test_a_network_that_cannot_be_is_refused(tmp_path: Path, line: str, message: str) -> None:
+    with pytest.raises(TrainingError, match=message):
+        load_train_config(write(tmp_path, f'[data]\nkind = "folder"\n{line}\n'))
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("[fit]\nepoch = 3", "unknown key 'fit.epoch'; did you mean fit.epochs"),
+        ("[fit]\nepochs = 0", "Expected int >= 1 - at"),
+        ('[fit]\nbatch = "many"', "Expected int, got str"),
+        ("[network]\nhidden = []", "length >= 1"),
+        ("[network]\ndropout = 1.0", "Expected float < 1"),
+        ('[input]\ndt = "10 minutes"', "is no duration"),
+    ],
+)
+def test_a_malformed_preset_is_refused(tmp_path: Path, line: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        load_train_config(write(tmp_path, f'[data]\nkind = "folder"\n{line}\n'))

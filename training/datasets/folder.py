@@ -1,0 +1,111 @@
+"""A folder of recordings: `{index}_{label}.bin`, or one folder a label."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from retempo.sensors.errors import SensorError
+from retempo.sensors.events import EventChunk
+from retempo.sensors.files import open_recording, read_all
+from retempo.sensors.geometry import Geometry
+from retempo.training.datasets.dataset import Dataset, label_order
+from retempo.training.datasets.request import Request, folder_of
+from retempo.training.errors import DatasetError
+
+
+def open_folder(folder: str | Path, labels: Sequence[str] | None = None) -> Dataset:
+    """Open a folder of labelled recordings of any format that `open_recording` reads.
+
+    Two layouts: files named `{index}_{label}.{suffix}`, or folders named after their label. Files
+    and folders whose name begins with a dot are left out.
+
+    Args:
+        folder: the folder.
+        labels: all labels in their order; those that occur, in order, if None.
+
+    Raises:
+        DatasetError: the folder is missing or empty; a file has no label or one that `labels`
+            lacks, cannot be read, or is of another sensor than the first. The text names the file.
+    """
+    folder = Path(folder)
+    found = sorted(_labelled_files(folder))
+    if not found:
+        raise DatasetError(
+            f"{folder} holds no recording; expected files like 00001_5.bin, or a folder a label"
+        )
+    known = label_order({label for _, label in found}) if labels is None else tuple(labels)
+    for path, label in found:
+        if label not in known:
+            raise DatasetError(f"{path} is labelled {label!r}; the labels are {', '.join(known)}")
+    paths = [path for path, _ in found]
+    geometry = _geometry_of(paths[0])
+
+    def load(index: int) -> EventChunk:
+        return _read(paths[index], geometry, paths[0])
+
+    return Dataset(
+        name=str(folder),
+        geometry=geometry,
+        labels=known,
+        names=tuple(str(path.relative_to(folder)) for path in paths),
+        targets=tuple(known.index(label) for _, label in found),
+        load=load,
+    )
+
+
+def open_folder_split(request: Request) -> Dataset:
+    """Open the folder of a split: `path/train` or `path/test`, or for training `path` itself.
+
+    Raises:
+        DatasetError: see `open_folder`; or there is no such split.
+    """
+    folder = folder_of(request, "folder")
+    split = folder / request.split
+    if split.is_dir():
+        return open_folder(split, request.labels)
+    if request.split != "train":
+        raise DatasetError(f"{folder} has no folder {request.split!r}; name the test folder itself")
+    return open_folder(folder, request.labels)
+
+
+def _labelled_files(folder: Path) -> Iterator[tuple[Path, str]]:
+    for entry in _entries(folder):
+        if not entry.is_dir():
+            _, underscore, label = entry.stem.rpartition("_")
+            if not underscore or not label:
+                raise DatasetError(
+                    f"{entry} carries no label; name it like 00001_5.bin, or put it into a folder "
+                    "named after its label"
+                )
+            yield entry, label
+            continue
+        for path in _entries(entry):
+            if path.is_dir():
+                raise DatasetError(f"{path} is a folder in a label's folder; expected recordings")
+            yield path, entry.name
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return [path for path in folder.iterdir() if not path.name.startswith(".")]
+    except OSError as error:
+        raise DatasetError(f"cannot read the folder {folder}: {error.strerror}") from error
+
+
+def _geometry_of(path: Path) -> Geometry:
+    try:
+        return open_recording(path).geometry
+    except SensorError as error:
+        raise DatasetError(str(error)) from error
+
+
+def _read(path: Path, geometry: Geometry, first: Path) -> EventChunk:
+    try:
+        recording = open_recording(path)
+        events = read_all(recording)
+    except SensorError as error:
+        raise DatasetError(str(error)) from error
+    if recording.geometry != geometry:
+        raise DatasetError(
+            f"{path} is {recording.geometry}, {first} is {geometry}; keep one sensor a folder"
+        )
+    return events

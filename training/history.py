@@ -1,0 +1,82 @@
+"""What a training leaves behind beside its network: `training.json` and `curve.png`."""
+
+import io
+
+import msgspec
+
+from retempo.training.config import TrainConfig
+
+HISTORY_FILE = "training.json"
+CURVE_FILE = "curve.png"
+
+
+class Epoch(msgspec.Struct, frozen=True):
+    """One pass over the training recordings; accuracies are shares.
+
+    The train accuracy is that of the passes themselves, on varied recordings and with dropout.
+    """
+
+    number: int
+    loss: float
+    train_accuracy: float
+    held_out_accuracy: float | None
+    learning_rate: float
+    wall_s: float
+
+
+class History(msgspec.Struct, frozen=True):
+    """All that `training.json` says."""
+
+    config: TrainConfig
+    seed: int
+    recordings: int
+    held_out: int
+    parameters: int
+    wall_s: float
+    threads: int
+    versions: dict[str, str]
+    epochs: list[Epoch]
+
+
+def encode_history(history: History) -> bytes:
+    """Return the content of `training.json`."""
+    return msgspec.json.format(msgspec.json.encode(history), indent=1)
+
+
+def draw_curve(history: History) -> bytes:
+    """Return accuracy and loss over the epochs as a PNG picture."""
+    # The object interface, since pyplot would keep figures and choose a display.
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+
+    numbers = [epoch.number for epoch in history.epochs]
+    figure = Figure(figsize=(7.0, 5.5), layout="constrained")
+    FigureCanvasAgg(figure)
+    above, below = figure.subplots(2, 1, sharex=True)
+    train = [100.0 * epoch.train_accuracy for epoch in history.epochs]
+    above.plot(numbers, train, color="tab:blue", label="train (varied, with dropout)")
+    measured = [e for e in history.epochs if e.held_out_accuracy is not None]
+    if measured:
+        shares = [100.0 * (e.held_out_accuracy or 0.0) for e in measured]
+        label = f"held out ({history.held_out} recordings)"
+        above.plot([e.number for e in measured], shares, color="tab:orange", label=label)
+    above.set_ylabel("accuracy (%)")
+    above.set_ylim(0.0, 101.0)
+    above.legend(loc="lower right")
+    network = history.config.network
+    hidden = "-".join(str(neurons) for neurons in network.hidden)
+    above.set_title(
+        f"{network.neuron} {hidden} at {history.config.input.dt}, "
+        f"{history.recordings} recordings, seed {history.seed}"
+    )
+    below.plot(numbers, [epoch.loss for epoch in history.epochs], color="tab:blue")
+    below.set_ylim(bottom=0.0)
+    below.set_ylabel("training loss")
+    below.set_xlabel("epoch")
+    below.xaxis.set_major_locator(MaxNLocator(integer=True))
+    for axes in (above, below):
+        axes.grid(alpha=0.3)
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png", dpi=120)
+    return picture.getvalue()

@@ -1,0 +1,227 @@
+"""A network in torch: modules that hold parameters, and their way to and from a checkpoint."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from retempo.exporters.description import (
+    DESCRIPTION_VERSION,
+    InputSpec,
+    LayerSpec,
+    NetworkSpec,
+    NormSpec,
+)
+from retempo.exporters.network import Network, check
+from retempo.exporters.neurons import Neuron, Range, neuron_named
+from retempo.training.dynamics import layer_coefficients, run
+from retempo.training.errors import TrainingError
+
+READOUT = "leaky_readout"
+NORM_MOMENTUM = 0.05
+NORM_EPSILON = 1e-5
+
+
+@dataclass(frozen=True, slots=True)
+class LayerShape:
+    """A layer before it has parameters."""
+
+    name: str
+    neuron: Neuron
+    inputs: int
+    neurons: int
+    ranges: Mapping[str, Range]
+    threshold: float = 1.0
+
+
+class LayerModule(nn.Module):
+    """The parameters of one layer: `W`, `V`, the neuron's own, and batch norm.
+
+    W as `torch.nn.Linear` draws it, V orthogonal, the neuron's parameters uniform in their ranges.
+    """
+
+    def __init__(self, shape: LayerShape) -> None:
+        super().__init__()
+        self.shape = shape
+        bound = shape.inputs**-0.5
+        self.W = nn.Parameter(torch.empty(shape.inputs, shape.neurons).uniform_(-bound, bound))
+        self.V: nn.Parameter | None = None
+        if shape.neuron.recurrent:
+            V = torch.empty(shape.neurons, shape.neurons)
+            self.V = nn.Parameter(nn.init.orthogonal_(V))
+        self.own = nn.ParameterDict(
+            {
+                name: nn.Parameter(torch.empty(shape.neurons).uniform_(range_.low, range_.high))
+                for name, range_ in shape.ranges.items()
+            }
+        )
+        self.norm = nn.BatchNorm1d(shape.neurons, eps=NORM_EPSILON, momentum=NORM_MOMENTUM)
+
+    def forward(self, x: Tensor, offsets: Tensor) -> Tensor:
+        """Return the spikes of the layer, or the potential of a readout, at every step.
+
+        Every row is a step of a recording, so the statistics of the norm are those of the
+        recordings' own steps, however they differ in length.
+
+        Shapes: `x` `(steps, inputs)`, the result `(steps, neurons)`.
+        """
+        V = None if self.V is None else zero_diagonal(self.V)
+        coefficients = layer_coefficients(self.shape.neuron, clamped(self), V, self.shape.threshold)
+        return run(coefficients, self.norm(x @ self.W), offsets)
+
+
+class NetworkModule(nn.Module):
+    """A stack of spiking layers and a leaky readout."""
+
+    def __init__(self, shapes: Sequence[LayerShape], dropout: float = 0.0) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(LayerModule(shape) for shape in shapes)
+        self.dropout = dropout
+
+    def forward(self, x: Tensor, offsets: Tensor) -> Tensor:
+        """Return `y`, the softmax of the readout's potential, at every step.
+
+        Shapes: `x` `(steps, inputs)`, `offsets` `(recordings + 1,)`, the result `(steps, labels)`.
+        """
+        last = len(self.layers) - 1
+        for position, layer in enumerate(self.layers):
+            x = layer(x, offsets)
+            if position < last:
+                x = nn.functional.dropout(x, self.dropout, self.training)
+        return torch.softmax(x, dim=1)
+
+
+def mean_over_steps(y: Tensor, offsets: Tensor) -> Tensor:
+    """Return each recording's mean over its own steps.
+
+    Shapes: `y` `(steps, labels)`, the result `(recordings, labels)`.
+    """
+    lengths = offsets.diff()
+    recording = torch.repeat_interleave(torch.arange(len(lengths)), lengths)
+    sums = y.new_zeros(len(lengths), y.shape[1]).index_add(0, recording, y)
+    return sums / lengths[:, None]
+
+
+def clamped(layer: LayerModule) -> dict[str, Tensor]:
+    """Return a layer's neuron parameters within their ranges."""
+    return {
+        name: layer.own[name].clamp(range_.low, range_.high)
+        for name, range_ in layer.shape.ranges.items()
+    }
+
+
+def zero_diagonal(V: Tensor) -> Tensor:
+    """Return V without the connections of neurons to themselves."""
+    return V - torch.diag(torch.diag(V))
+
+
+def layer_shapes(
+    neuron: Neuron, inputs: int, hidden: Sequence[int], labels: int, ranges: Mapping[str, Range]
+) -> list[LayerShape]:
+    """Return the shapes of a stack of equal neurons and its readout."""
+    shapes = []
+    for position, neurons in enumerate(hidden):
+        shapes.append(LayerShape(f"hidden{position + 1}", neuron, inputs, neurons, ranges))
+        inputs = neurons
+    readout = neuron_named(READOUT)
+    shapes.append(LayerShape("readout", readout, inputs, labels, readout.parameters))
+    return shapes
+
+
+def to_network(
+    module: NetworkModule, input_spec: InputSpec, dt_us: int, labels: Sequence[str]
+) -> Network:
+    """Return what a module computes in evaluation as a checkpoint.
+
+    Float32 numbers become the float64 of equal value; V has its zero diagonal.
+
+    Raises:
+        NetworkError: a parameter is not finite, or the parts do not fit.
+    """
+    layers, weights = [], {}
+    for layer in module.layers:
+        assert isinstance(layer, LayerModule)  # noqa: S101  (the constructor made it)
+        shape = layer.shape
+        layers.append(
+            LayerSpec(
+                name=shape.name,
+                neuron=shape.neuron.name,
+                inputs=shape.inputs,
+                neurons=shape.neurons,
+                parameters={name: _numbers(values) for name, values in clamped(layer).items()},
+                norm=_norm_spec(layer.norm),
+                threshold=shape.threshold,
+            )
+        )
+        weights[f"{shape.name}.W"] = layer.W.detach().numpy().copy()
+        if layer.V is not None:
+            weights[f"{shape.name}.V"] = zero_diagonal(layer.V.detach()).numpy().copy()
+    spec = NetworkSpec(DESCRIPTION_VERSION, dt_us, input_spec, layers, list(labels))
+    network = Network(spec, weights)
+    check(network)
+    return network
+
+
+def from_network(network: Network, dropout: float = 0.0) -> NetworkModule:
+    """Return a module that computes, in evaluation, what the checkpoint says.
+
+    Raises:
+        NetworkError: the checkpoint is inconsistent.
+        TrainingError: a neuron of it is connected to itself.
+    """
+    check(network)
+    shapes = []
+    for spec in network.spec.layers:
+        neuron = neuron_named(spec.neuron)
+        shapes.append(
+            LayerShape(
+                spec.name, neuron, spec.inputs, spec.neurons, neuron.parameters, spec.threshold
+            )
+        )
+    module = NetworkModule(shapes, dropout)
+    with torch.no_grad():
+        for layer, spec in zip(module.layers, network.spec.layers, strict=True):
+            assert isinstance(layer, LayerModule)  # noqa: S101
+            layer.W.copy_(torch.from_numpy(network.weights[f"{spec.name}.W"]))
+            if layer.V is not None:
+                V = network.weights[f"{spec.name}.V"]
+                if V.diagonal().any():
+                    raise TrainingError(
+                        f"{spec.name}.V connects neurons to themselves; networks trained here "
+                        "have a zero diagonal"
+                    )
+                layer.V.copy_(torch.from_numpy(V))
+            for name, values in spec.parameters.items():
+                layer.own[name].copy_(torch.tensor(values))
+            _set_norm(layer.norm, spec)
+    return module.eval()
+
+
+def _numbers(values: Tensor | None) -> list[float]:
+    assert values is not None  # noqa: S101  (torch types a norm's parts as optional)
+    return [float(value) for value in values.detach().numpy().astype(np.float64)]
+
+
+def _norm_spec(norm: nn.BatchNorm1d) -> NormSpec:
+    return NormSpec(
+        mean=_numbers(norm.running_mean),
+        variance=_numbers(norm.running_var),
+        weight=_numbers(norm.weight),
+        bias=_numbers(norm.bias),
+        epsilon=norm.eps,
+    )
+
+
+def _set_norm(norm: nn.BatchNorm1d, spec: LayerSpec) -> None:
+    assert norm.running_mean is not None  # noqa: S101
+    assert norm.running_var is not None  # noqa: S101
+    if spec.norm is None:
+        norm.eps = 0.0
+        return
+    norm.running_mean.copy_(torch.tensor(spec.norm.mean))
+    norm.running_var.copy_(torch.tensor(spec.norm.variance))
+    norm.weight.copy_(torch.tensor(spec.norm.weight))
+    norm.bias.copy_(torch.tensor(spec.norm.bias))
+    norm.eps = spec.norm.epsilon
