@@ -38,7 +38,7 @@ format: $(VENV)/.full
 	$(BIN)/ruff format .
 
 bench: $(VENV)/.full
-	$(BIN)/python -m benchmarks.step_latency
+	$(BIN)/python -m benchmarks.step_latency | tee docs/results/step-latency.md
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info

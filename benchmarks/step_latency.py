@@ -72,11 +72,12 @@ def measure(model: StepModel, recordings: list[Path], dt_us: int) -> None:
         ours.append(result.step_p50_us)
         theirs.append(float(np.median(bare.times_us(result.steps))))
     ratios = np.array(ours) / np.array(theirs)
+    spec = model.contract.network
+    shape = "-".join(str(n) for n in (spec.input.size, *(layer.neurons for layer in spec.layers)))
+    low, high = np.percentile(ratios, (10, 90))
     print(
-        f"{model.name} at {dt_us} us: retempo replay p50 {np.median(ours):.1f} us, "
-        f"bare ONNX Runtime with IO binding p50 {np.median(theirs):.1f} us, "
-        f"ratio {np.median(ratios):.2f} ({ratios.min():.2f} to {ratios.max():.2f}, "
-        f"{ROUNDS} rounds)"
+        f"| {shape} | {dt_us} us | {np.median(ours):.1f} | {np.median(theirs):.1f} "
+        f"| {np.median(ratios):.2f} ({low:.2f} to {high:.2f}) |"
     )
 
 
@@ -85,7 +86,15 @@ def main() -> None:
     arguments = [Path(text) for text in sys.argv[1:]]
     model = load_step(arguments[0] if arguments else MODEL)
     recordings = arguments[1:] or sorted(RECORDINGS.glob("*.bin"))[:ROUNDS]
-    print(f"onnxruntime {onnxruntime.__version__}, numpy {np.__version__}, {platform.machine()}")
+    print(
+        "# Step time\n\n"
+        "    make bench    # python -m benchmarks.step_latency [MODEL.onnx RECORDING...]\n\n"
+        "The p50 that `retempo replay` prints against the p50 of a bare ONNX Runtime call with IO\n"
+        f"binding on the same graph, in turn in one process, {ROUNDS} rounds; the ratio is the\n"
+        "median over rounds (10th to 90th percentile). One thread, batch 1, microseconds.\n"
+        f"onnxruntime {onnxruntime.__version__}, numpy {np.__version__}, {platform.machine()}.\n\n"
+        "| network | bin | replay | bare | ratio |\n|---|---|---|---|---|"
+    )
     for dt_us in DTS_US:
         measure(model, recordings, dt_us)
 

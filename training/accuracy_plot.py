@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from retempo.runtime.units import format_duration
 from retempo.training.errors import TrainingError
 from retempo.training.evaluation import Accuracy
 
@@ -41,13 +40,17 @@ def draw_accuracy(results: Sequence[Accuracy], source_dt_us: int, path: Path) ->
         )
         if points:
             axes.plot(
-                *zip(*points, strict=True), marker="o", label=method, color=COLOURS.get(method)
+                *zip(*points, strict=True),
+                marker="o",
+                label=method,
+                color=COLOURS.get(method, "#555555"),
+                linestyle="-" if method in COLOURS else "--",
             )
     dts_us = sorted({r.dt_us for r in results})
     axes.set_xscale("log")
-    axes.set_xticks(dts_us, [format_duration(dt_us) for dt_us in dts_us])
+    axes.set_xticks(dts_us, [f"{dt_us / 1e3:g}" for dt_us in dts_us])
     axes.minorticks_off()
-    axes.set_xlabel("time step deployed at")
+    axes.set_xlabel("time step deployed at (ms)")
     axes.set_ylabel(f"accuracy on {results[0].total} recordings (%)")
     axes.set_ylim(0, 102)
     axes.axvline(source_dt_us, color="#444444", linestyle=":", linewidth=1)
@@ -55,7 +58,7 @@ def draw_accuracy(results: Sequence[Accuracy], source_dt_us: int, path: Path) ->
         " trained here", (source_dt_us, 2), rotation=90, color="#444444", ha="right", va="bottom"
     )
     axes.grid(alpha=0.25)
-    axes.legend(frameon=False)
+    axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
     try:
         figure.savefig(path, dpi=150)
     except OSError as error:

@@ -144,15 +144,18 @@ def _stream(
     )
     try:
         with Live(view, console=console, refresh_per_second=12, transient=False):
-            while waiting := expected.keys() - decided.keys():
-                # Once all is sent nothing more is decided: what is missing then was dropped.
-                sent = publisher.poll() is not None
-                decision = decisions.receive(_GRACE_S if sent else _TIMEOUT_S)
+            waiting = set(expected)
+            while waiting:
+                decision = decisions.receive(_GRACE_S)
                 if decision is None:
-                    raise RunError(_missing(publisher, len(waiting), decisions))
+                    # Once all is sent nothing more is decided: what is missing then was dropped.
+                    if publisher.poll() is not None:
+                        raise RunError(_missing(publisher, len(waiting), decisions))
+                    continue
                 view.take(decision, expected[decision.stream])
                 if decision.final:
                     decided[decision.stream] = decision.label
+                    waiting.discard(decision.stream)
         _, errors = publisher.communicate(timeout=_TIMEOUT_S)
         if publisher.returncode != 0:
             raise RunError(f"the publisher failed: {errors.decode().strip()}")
