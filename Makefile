@@ -53,5 +53,5 @@ $(VENV)/.light: $(VENV)/.made pyproject.toml constraints.txt
 	touch $@
 
 $(VENV)/.full: $(VENV)/.made pyproject.toml constraints.txt
-	$(PIP) --constraint constraints.txt --editable '.[cpu,train,dev]'
+	$(PIP) --constraint constraints.txt --editable '.[$(ENGINE),train,dev]'
 	touch $@ $(VENV)/.light

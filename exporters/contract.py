@@ -38,10 +38,13 @@ class StateSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ReadoutSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What `y` is, and how long the readout remembers, one time constant a label."""
+    """What `y` is, and how long the readout remembers.
+
+    `tau_us` has one time constant a label, None where its readout does not decay.
+    """
 
     output: str
-    tau_us: list[float]
+    tau_us: list[float | None]
 
 
 class Contract(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -118,11 +121,19 @@ def decode_contract(text: str, model: str) -> Contract:
             raise ContractError(
                 f"{model}: resolution.{name} is {getattr(resolution, name)}, not 1 or more"
             )
+    if resolution.substeps != 1:
+        raise ContractError(
+            f"{model} asks for {resolution.substeps} substeps a bin, this Retempo steps 1"
+        )
     if contract.states != states_of(contract.network, resolution.lag):
         raise ContractError(f"{model}: the contract's states are not those of its layers")
+    if contract.readout.tau_us != _readout_tau_us(contract.network):
+        raise ContractError(f"{model}: the contract's readout is not that of its last layer")
     return contract
 
 
-def _readout_tau_us(network: NetworkSpec) -> list[float]:
+def _readout_tau_us(network: NetworkSpec) -> list[float | None]:
     decay = network.layers[-1].parameters.get("alpha", [])
-    return [-network.source_dt_us / math.log(alpha) for alpha in decay if 0.0 < alpha < 1.0]
+    return [
+        -network.source_dt_us / math.log(alpha) if 0.0 < alpha < 1.0 else None for alpha in decay
+    ]

@@ -3,6 +3,7 @@
 No pickle: a checkpoint is data that cannot run.
 """
 
+import errno
 import os
 import tempfile
 from collections.abc import Mapping
@@ -111,9 +112,14 @@ def load_network(run: Path) -> Network:
 def write_atomically(path: Path, content: bytes) -> None:
     """Write a file so that it is whole or, after any fault, as it was before.
 
+    A link is followed, and what is no file is left alone.
+
     Raises:
-        OSError: as the file system says.
+        OSError: as the file system says, or the path is that of a folder, a device or a pipe.
     """
+    path = path.resolve()
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "it is no file", str(path))
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:

@@ -6,9 +6,11 @@ import numpy as np
 
 from retempo.exporters.adaptation import method_named
 from retempo.exporters.description import NetworkSpec, layer_of, norm_of
-from retempo.exporters.errors import AdaptationError
+from retempo.exporters.errors import AdaptationError, UnfitError
 from retempo.exporters.neurons.general import Array
 from retempo.exporters.normalisation import fold, move
+
+COEFFICIENTS = ("A", "R", "F", "G", "gain", "bias", "threshold")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,20 +75,32 @@ def resolve(
     rho = dt_us / network.source_dt_us
     layers = []
     for position, spec in enumerate(network.layers):
-        coefficients = chosen.adapt(layer_of(spec), rho)
-        norm = norm_of(spec)
-        gain, bias = fold(move(norm, rho, rule) if position == 0 else norm)
-        layers.append(
-            LayerResolution(
-                name=spec.name,
-                A=coefficients.A,
-                R=coefficients.R,
-                F=coefficients.F,
-                G=coefficients.G,
-                gain=gain,
-                bias=bias,
-                threshold=np.full(spec.neurons, spec.threshold),
-            )
+        # What overflows is refused below, by name; NumPy need not warn of it as well.
+        with np.errstate(all="ignore"):
+            coefficients = chosen.adapt(layer_of(spec), rho)
+            norm = norm_of(spec)
+            gain, bias = fold(move(norm, rho, rule) if position == 0 else norm)
+        layer = LayerResolution(
+            name=spec.name,
+            A=coefficients.A,
+            R=coefficients.R,
+            F=coefficients.F,
+            G=coefficients.G,
+            gain=gain,
+            bias=bias,
+            threshold=np.full(spec.neurons, spec.threshold),
         )
+        _refuse_overflow(layer, method, rho)
+        layers.append(layer)
     lag = chosen.lag(network.source_dt_us, dt_us)
     return Resolution(dt_us, method, rule, lag, 1, tuple(layers))
+
+
+def _refuse_overflow(layer: LayerResolution, method: str, rho: float) -> None:
+    for name in COEFFICIENTS:
+        values = getattr(layer, name)
+        if not (np.abs(values) <= np.finfo(np.float32).max).all():
+            raise UnfitError(
+                f"{layer.name}.{name} overflows by {method} at {rho:g} times the source time step; "
+                "take a step nearer to the source's"
+            )

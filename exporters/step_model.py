@@ -7,11 +7,11 @@ import numpy as np
 import onnx
 from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
-from onnx import TensorProto
+from onnx import TensorProto, numpy_helper
 
-from retempo.exporters.adaptation import default_method
+from retempo.exporters.adaptation import default_method, method_named
 from retempo.exporters.contract import METADATA_KEY, Contract, decode_contract
-from retempo.exporters.errors import ContractError
+from retempo.exporters.errors import AdaptationError, ContractError
 from retempo.exporters.neurons import neuron_named
 from retempo.exporters.resolution import Resolution, check_dt_us, resolve
 from retempo.exporters.step_graph import coefficients_of, graph_coefficients
@@ -45,7 +45,8 @@ class StepModel:
     ) -> Resolution:
         """Return the coefficients of any resolution, the file's own where nothing is asked.
 
-        At another time step than the file's own the method is `default_method`'s unless named.
+        At another time step than the file's own the method is `default_method`'s unless named. The
+        rule is the method's own, unless the file was exported with another.
 
         Raises:
             AdaptationError: as `exporters.resolution.resolve`.
@@ -57,8 +58,8 @@ class StepModel:
             same = dt_us == own.target_dt_us
             check_dt_us(dt_us)
             method = own.method if same else default_method(network.source_dt_us, dt_us)
-        if normalisation is None and method == own.method:
-            normalisation = own.normalisation
+        if normalisation is None and own.normalisation != method_named(own.method).normalisation:
+            normalisation = own.normalisation  # it was chosen, and stays so
         return resolve(network, dt_us, method, normalisation)
 
 
@@ -97,7 +98,9 @@ def parse_step(content: bytes, name: str) -> StepModel:
     except _INVALID as error:
         reason = str(error).strip().splitlines()[0]
         raise ContractError(f"{name} is no valid ONNX graph: {reason}") from error
-    return StepModel(name, content, contract)
+    step = StepModel(name, content, contract)
+    _check_coefficients(model.graph, step)
+    return step
 
 
 def input_shapes(contract: Contract) -> dict[str, Shape]:
@@ -158,4 +161,30 @@ def _compare(found: dict[str, Shape], wanted: dict[str, Shape], kind: str, name:
         if shape != wanted[key]:
             raise ContractError(
                 f"{name}: {kind} {key} has the shape {shape}, its contract says {wanted[key]}"
+            )
+
+
+def _check_coefficients(graph: onnx.GraphProto, step: StepModel) -> None:
+    """The graph's defaults must be what the contract's method makes of its parameters."""
+    own = step.contract.resolution
+    try:
+        resolution = step.resolution(own.target_dt_us, own.method, own.normalisation)
+    except AdaptationError as error:
+        raise ContractError(
+            f"{step.name} carries a contract that cannot be kept: {error}"
+        ) from error
+    if resolution.lag != own.lag:
+        raise ContractError(
+            f"{step.name}: the contract says lag {own.lag}, {own.method} from "
+            f"{step.contract.network.source_dt_us} to {own.target_dt_us} us has {resolution.lag}"
+        )
+    defaults = {tensor.name: tensor for tensor in graph.initializer}
+    for key, wanted in bound_coefficients(step.contract, resolution).items():
+        if key not in defaults:
+            raise ContractError(f"{step.name}: the graph has no default for the coefficient {key}")
+        found = numpy_helper.to_array(defaults[key])
+        if found.shape != wanted.shape or not np.allclose(found, wanted, rtol=1e-4, atol=1e-5):
+            raise ContractError(
+                f"{step.name}: the graph's {key} is not what its contract's method gives; "
+                "export it again"
             )

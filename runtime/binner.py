@@ -8,6 +8,7 @@ from retempo.runtime.binning import (
     BINNED,
     INVALID,
     LATE,
+    LATEST,
     MASKED,
     BinLayout,
     Bins,
@@ -15,10 +16,14 @@ from retempo.runtime.binning import (
     bin_events,
     columns_of,
     inside,
+    new_counts,
 )
 from retempo.runtime.counters import Counters
 from retempo.runtime.errors import InputError
 from retempo.sensors.events import EventChunk
+
+# Longer than any silence worth stepping: by then every state has come to rest.
+SILENCE_US = 600_000_000
 
 
 class Binner:
@@ -26,31 +31,42 @@ class Binner:
 
     The first bin is that of the first binned event. A bin closes when the watermark, the latest
     time that the stream has reached, passes its end plus the lateness, rounded up to whole bins.
-    An event before the oldest open bin is late: counted, never binned into the past. So the bins do
-    not depend on how the stream is cut into chunks.
+    An event before the oldest open bin is late: counted, never binned into the past. Silence is
+    closed bin by bin for `silence_us` after the last event; what is longer is a gap, counted and
+    left out. So the bins do not depend on how the stream is cut into chunks, and no message costs
+    an unbounded number of them.
     """
 
     def __init__(
-        self, layout: BinLayout, dt_us: int, counters: Counters, lateness_us: int = 0
+        self,
+        layout: BinLayout,
+        dt_us: int,
+        counters: Counters,
+        lateness_us: int = 0,
+        silence_us: int = SILENCE_US,
     ) -> None:
-        if dt_us < 1 or lateness_us < 0:
+        if dt_us < 1 or lateness_us < 0 or silence_us < 0:
             raise InputError(
-                f"dt_us must be 1 or more and lateness_us 0 or more, got {dt_us}, {lateness_us}"
+                "dt_us must be 1 or more, lateness_us and silence_us 0 or more; "
+                f"got {dt_us}, {lateness_us}, {silence_us}"
             )
         self.dt_us = dt_us
         self._layout = layout
         self._counters = counters
         self._patience = -(-lateness_us // dt_us)
+        self._silence = -(-silence_us // dt_us)
         self._window: Bins = np.zeros((self._patience + 1, layout.inputs), np.float32)
-        self._counts = np.zeros(4, np.int64)
+        self._counts = new_counts()
         self._head = 0
         self._first: int | None = None
         self._begun = False
+        self._in_gap = False
 
     def feed(self, chunk: EventChunk) -> Iterator[tuple[int, Bins]]:
         """Yield each bin that the chunk closes, as its number and its row `(inputs,)`.
 
-        A row is valid until the next one is asked for. The iterator must be run to its end.
+        A row is valid until the next one is asked for. If the iterator is left before its end, the
+        events that it had not reached are not received.
         """
         self._counters.lost += chunk.lost
         columns = columns_of(chunk)
@@ -66,18 +82,25 @@ class Binner:
 
     def finish(self) -> Iterator[tuple[int, Bins]]:
         """Yield what is still open, up to the bin of the last binned event."""
-        for _ in range(self._open_events()):
+        while self._first is not None and self._first <= self._latest:
             yield from self._close()
 
-    def _open_events(self) -> int:
-        """How many open bins there are up to the last that holds an event."""
-        filled = np.flatnonzero(np.roll(self._window.any(axis=1), -self._head))
-        return int(filled[-1]) + 1 if len(filled) else 0
+    @property
+    def _latest(self) -> int:
+        return int(self._counts[LATEST])
 
     def _close_until(self, watermark_us: int) -> Iterator[tuple[int, Bins]]:
         assert self._first is not None  # noqa: S101  (feed has started it)
-        while (self._first + 1 + self._patience) * self.dt_us <= watermark_us:
+        end = watermark_us // self.dt_us - self._patience
+        # A gap begins where the silence after the last event has been stepped, or at once if there
+        # has been no event yet; the window is empty there, so it is moved as it is.
+        gap = self._latest + 1 + self._silence if self._counters.binned else self._first
+        while self._first < min(end, gap):
             yield from self._close()
+        if self._first < end:
+            self._counters.gaps += self._begun and not self._in_gap
+            self._in_gap = True
+            self._first = end
 
     def _close(self) -> Iterator[tuple[int, Bins]]:
         """Yield the oldest open bin and open the one after the youngest."""
@@ -85,11 +108,13 @@ class Binner:
         row = self._window[self._head]
         # Before the first binned event there is nothing to step: the stream has not begun.
         self._begun = self._begun or bool(row.any())
-        if self._begun:
-            yield self._first, row
-        row[:] = 0.0
-        self._head = (self._head + 1) % len(self._window)
-        self._first += 1
+        try:
+            if self._begun:
+                yield self._first, row
+        finally:
+            row[:] = 0.0
+            self._head = (self._head + 1) % len(self._window)
+            self._first += 1
 
     def _start(self, columns: Columns) -> int:
         """Place the window at the first event on the sensor; count what comes before it."""
@@ -104,7 +129,7 @@ class Binner:
     def _add(self, columns: Columns, position: int) -> int:
         assert self._first is not None  # noqa: S101  (feed has started it)
         counts, counters = self._counts, self._counters
-        counts[:] = 0
+        counts[:LATEST] = 0
         end: int = bin_events(
             *columns,
             position,
@@ -120,4 +145,5 @@ class Binner:
         counters.late += int(counts[LATE])
         counters.invalid += int(counts[INVALID])
         counters.masked += int(counts[MASKED])
+        self._in_gap = self._in_gap and not counts[BINNED]
         return end

@@ -22,8 +22,9 @@ Counts = NDArray[np.int64]
 Index = NDArray[np.int32]
 Mask = NDArray[np.bool_]
 
-# What the kernel counts, by position in `counts`.
-BINNED, LATE, INVALID, MASKED = range(4)
+# What the kernel counts, by position in `counts`; LATEST is the highest bin that got an event.
+BINNED, LATE, INVALID, MASKED, LATEST = range(5)
+NO_BIN = np.iinfo(np.int64).min
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -120,6 +121,13 @@ def columns_of(chunk: EventChunk) -> Columns:
     return Columns(chunk.t_us, chunk.x, chunk.y, chunk.on)
 
 
+def new_counts() -> Counts:
+    """Return counts of nothing."""
+    counts = np.zeros(5, np.int64)
+    counts[LATEST] = NO_BIN
+    return counts
+
+
 @njit(cache=True, nogil=True)
 def bin_events(
     t_us: Times,
@@ -139,10 +147,11 @@ def bin_events(
 ) -> int:  # pragma: no cover - compiled
     """Add the events from `begin` on to the open bins; return the first that lies beyond them.
 
-    `window[(head + k) % len(window)]` is the bin `first_bin + k`, `counts` is added to. An event
+    `window[(head + k) % len(window)]` is the bin `first_bin + k`, `counts` is added to; make it
+    with `new_counts`. An event
     outside the sensor never moves time on.
 
-    Shapes: event columns `(events,)`, `window` `(open bins, inputs)`, `counts` `(4,)`.
+    Shapes: event columns `(events,)`, `window` `(open bins, inputs)`, `counts` `(5,)`.
     """
     opened = window.shape[0]
     low = first_bin * dt_us
@@ -169,6 +178,7 @@ def bin_events(
             slot = (head + ahead) % opened
             bin_low = low + ahead * dt_us
             bin_high = bin_low + dt_us
+            counts[LATEST] = max(counts[LATEST], first_bin + ahead)
         address = columns[x[i]] + rows[y[i]]
         if on[i]:
             address += plane
@@ -205,61 +215,18 @@ def bin_events_numpy(
     masked = inside & ~late
     masked[masked] = mask[y[masked], x[masked]] if mask.size else False
     kept = inside & ~late & ~masked
-    slots = (head + (t_us[kept] - low) // dt_us) % len(window)
+    ahead = (t_us[kept] - low) // dt_us
+    slots = (head + ahead) % len(window)
     np.add.at(window, (slots, columns[x[kept]] + rows[y[kept]] + plane * on[kept]), 1)
-    counts += np.array([kept.sum(), late.sum(), (~inside).sum(), masked.sum()])
+    counts[:LATEST] += np.array([kept.sum(), late.sum(), (~inside).sum(), masked.sum()])
+    if len(ahead):
+        counts[LATEST] = max(counts[LATEST], first_bin + ahead.max())
     return end
-
-
-def bin_recording(
-    chunk: EventChunk, layout: BinLayout, dt_us: int, *, shift: tuple[int, int] = (0, 0)
-) -> tuple[Bins, Counts]:
-    """Bin a whole recording at once: the bins that `runtime.binner.Binner` gives, as one array.
-
-    Args:
-        chunk: all events, in time order.
-        layout: see `layout_of`.
-        dt_us: the time step.
-        shift: pixels to move every event by, in x and y; what leaves the sensor is invalid.
-
-    Returns:
-        The bins, float32 `(bins, inputs)`, and the counts by BINNED, LATE, INVALID, MASKED.
-    """
-    counts = np.zeros(4, np.int64)
-    if not len(chunk):
-        return np.zeros((0, layout.inputs), np.float32), counts
-    columns = columns_of(chunk)
-    if shift != (0, 0):
-        # A negative address wraps to a large one, which is outside every sensor.
-        x, y = (
-            (column.astype(np.int32) + by).astype(np.uint16)
-            for column, by in zip((columns.x, columns.y), shift, strict=True)
-        )
-        columns = Columns(columns.t_us, x, y, columns.on)
-    counted = np.flatnonzero(countable(columns, layout))
-    if not len(counted):
-        counts[INVALID] = (~inside(columns, layout)).sum()
-        counts[MASKED] = len(chunk) - counts[INVALID]
-        return np.zeros((0, layout.inputs), np.float32), counts
-    first, last = (int(columns.t_us[counted[k]]) // dt_us for k in (0, -1))
-    reached = int(columns.t_us[inside(columns, layout)].max())
-    end = max(last + 1, reached // dt_us, chunk.t_end_us // dt_us)
-    window = np.zeros((end - first, layout.inputs), np.float32)
-    bin_events(*columns, 0, first, 0, dt_us, *layout.arrays, window, counts)
-    return window, counts
 
 
 def inside(columns: Columns, layout: BinLayout) -> Polarities:
     """Return which events lie on the sensor, `(events,)`."""
     return (columns.x < len(layout.columns)) & (columns.y < len(layout.rows))
-
-
-def countable(columns: Columns, layout: BinLayout) -> Polarities:
-    """Return which events can reach a bin: on the sensor and not masked, `(events,)`."""
-    chosen = inside(columns, layout)
-    if layout.mask.size:
-        chosen[chosen] = ~layout.mask[columns.y[chosen], columns.x[chosen]]
-    return chosen
 
 
 def _sides(spec: InputSpec) -> tuple[int, int, int]:

@@ -5,9 +5,10 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from retempo.runtime.binning import BinLayout, bin_recording
+from retempo.runtime.binning import BinLayout
 from retempo.runtime.engine import Engine
 from retempo.runtime.readouts import new_readout
+from retempo.runtime.recorded import bin_recording
 from retempo.sensors.events import EventChunk
 
 
@@ -18,7 +19,8 @@ def decide_recordings(
 
     With a batch of 1 they are bit for bit those of `runtime.pipeline`. A larger batch is faster;
     its matrix products round otherwise, so a potential within rounding of the threshold may differ.
-    A recording without a binned event has scores of NaN.
+    A recording without a binned event, or one that drives the network out of the finite numbers,
+    has scores of NaN.
     """
     for begin in range(0, len(recordings), batch):
         yield from _decide_batch(engine, layout, recordings[begin : begin + batch])
@@ -38,6 +40,6 @@ def _decide_batch(
             state.x[stream] = rows[step] if step < len(rows) else 0.0
         mean = readout(engine.step(state))
         for stream, rows in enumerate(bins):
-            if step == len(rows) - 1:
+            if step == len(rows) - 1 and engine.finite(state)[stream]:
                 scores[stream] = mean[stream].copy()
     return scores

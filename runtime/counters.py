@@ -11,7 +11,8 @@ class Counters:
 
     `received` events came in and each went one way: `binned`, `late` (its bin had closed),
     `invalid` (outside the sensor), `masked` (at an address that is switched off) or `shed`
-    (dropped on purpose). `lost` events never came in: the source said that they are missing.
+    (dropped on purpose). `lost` events never came in: the source said that they are missing. `gaps`
+    silences were longer than is stepped.
     """
 
     received: int = 0
@@ -21,6 +22,7 @@ class Counters:
     masked: int = 0
     shed: int = 0
     lost: int = 0
+    gaps: int = 0
     steps: int = 0
 
     def check(self) -> None:

@@ -107,6 +107,7 @@ def run_daemon(
             publish=partial(send_decision, decisions, ENCODERS[decisions_format]),
             log=log,
             window=window,
+            stopping=lambda: stop.requested,
         )
         stack.enter_context(_signals(stop))
         announce(bound, bound_out)

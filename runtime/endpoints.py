@@ -2,6 +2,7 @@
 
 import errno
 import math
+import re
 import socket
 import stat
 from pathlib import Path
@@ -12,6 +13,8 @@ import zmq
 from retempo.runtime.errors import FeedError
 
 _FORM = "write tcp://127.0.0.1:7710, or ipc:///run/retempo/feed"
+_LAST_PORT = 65_535
+_TCP = re.compile(r"tcp://(?P<host>[^\s/]+):(?P<port>[0-9]{1,5}|\*)")
 
 
 def bind(sock: "zmq.Socket[Any]", endpoint: str, key: str) -> str:
@@ -25,6 +28,8 @@ def bind(sock: "zmq.Socket[Any]", endpoint: str, key: str) -> str:
     Raises:
         FeedError: the endpoint is in use, malformed or not permitted.
     """
+    if not _well_formed(endpoint):
+        raise FeedError(f"{key} {endpoint!r} is no endpoint; {_FORM}")
     if endpoint.startswith("ipc://"):
         _check_ipc(endpoint, key)
     try:
@@ -42,6 +47,8 @@ def connect(sock: "zmq.Socket[Any]", endpoint: str) -> None:
     Raises:
         FeedError: the endpoint is malformed.
     """
+    if not _well_formed(endpoint):
+        raise FeedError(f"cannot connect to {endpoint!r}: it is no endpoint; {_FORM}")
     try:
         sock.connect(endpoint)
     except (zmq.ZMQError, UnicodeError) as error:
@@ -51,6 +58,14 @@ def connect(sock: "zmq.Socket[Any]", endpoint: str) -> None:
 def wait(sock: "zmq.Socket[Any]", timeout_s: float | None) -> bool:
     """Wait until a socket has a message; None waits for ever."""
     return bool(sock.poll(None if timeout_s is None else math.ceil(timeout_s * 1e3)))
+
+
+def _well_formed(endpoint: str) -> bool:
+    """Libzmq takes port 70000 for 4464 and 80x for 80, without a word."""
+    match = _TCP.fullmatch(endpoint)
+    if match is not None:
+        return match["port"] == "*" or int(match["port"]) <= _LAST_PORT
+    return not endpoint.startswith("tcp://")
 
 
 def _bind_reason(endpoint: str, key: str, error: zmq.ZMQError) -> str:

@@ -46,6 +46,10 @@ class Engine(Protocol):
         """Step once with `state.x`; returns `y`, `(batch, labels)`, valid until the next step."""
         ...
 
+    def finite(self, state: EngineState) -> NDArray[np.bool_]:
+        """Return which streams hold finite numbers alone, `(batch,)`: what is not stays so."""
+        ...
+
     def save_state(self, state: EngineState) -> Arrays:
         """Return a copy of a state by the contract's names, spike history included."""
         ...

@@ -4,14 +4,13 @@
 publisher and the daemon own the sockets.
 """
 
-from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Annotated
 
 import msgspec
 
 from retempo.runtime.errors import FeedError
-from retempo.sensors.wire import Frames, Message
+from retempo.sensors.wire import Message
 from retempo.sensors.wire_header import Buffer
 
 REPLY_VERSION = 1
@@ -92,28 +91,28 @@ def decode_reply(frame: Buffer, endpoint: str) -> Reply:
 
 @dataclass(slots=True)
 class SendWindow:
-    """The messages that a sender keeps until the daemon has stepped them.
-
-    The ring holds at most a window of messages, so a sender that waits for `room` before it sends
-    uses bounded memory, and whatever a broken connection swallowed is still at hand.
-    """
+    """A sender's place in a stream: what it has sent, what is stepped, how far it may go on."""
 
     next_sequence: int = 0
+    acknowledged: int = -1
     window: int = 0
-    ring: deque[tuple[int, Frames]] = field(default_factory=deque)
+
+    @property
+    def in_flight(self) -> int:
+        """How many messages are sent and not acknowledged."""
+        return self.next_sequence - 1 - self.acknowledged
 
     @property
     def room(self) -> bool:
         """Whether one more events message may be sent."""
-        return len(self.ring) < self.window
+        return self.in_flight < self.window
 
-    def keep(self, frames: Frames) -> None:
-        """Remember a message that is being sent."""
-        self.ring.append((self.next_sequence, frames))
+    def send(self) -> None:
+        """Count a message that is being sent."""
         self.next_sequence += 1
 
     def acknowledge(self, credit: Credit) -> None:
-        """Forget what has been stepped and take the daemon's window.
+        """Take the daemon's word for what has been stepped, and its window.
 
         Raises:
             FeedError: the daemon acknowledges what was never sent.
@@ -124,8 +123,7 @@ class SendWindow:
                 f"which {self.next_sequence} were sent; another sender uses this stream's epoch"
             )
         self.window = credit.window
-        while self.ring and self.ring[0][0] <= credit.acknowledged:
-            self.ring.popleft()
+        self.acknowledged = max(self.acknowledged, credit.acknowledged)
 
 
 @dataclass(slots=True)

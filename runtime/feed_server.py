@@ -46,7 +46,9 @@ class FeedServer:
         log: EventLog,
         *,
         window: int = WINDOW,
+        stopping: Callable[[], bool] = lambda: False,
     ) -> None:
+        self._stopping = stopping
         self.report = FeedReport()
         self._deployment = deployment
         self._send = send
@@ -146,7 +148,7 @@ class FeedServer:
             self._log.warning("duplicate", stream=stream.name, sequence=message.sequence)
             return
         chunk = self._take(stream, message)
-        if not self._decide(stream, lambda: stream.pipeline.feed(chunk, arrived_us)):
+        if not self._feed(stream, chunk, arrived_us):
             return
         stream.stepped = message.sequence
         if stream.unanswered >= max(1, self._window // 4):
@@ -154,7 +156,7 @@ class FeedServer:
 
     def _end(self, stream: FeedStream, message: Message, arrived_us: float) -> None:
         chunk = self._take(stream, message)
-        if chunk.lost and not self._decide(stream, lambda: stream.pipeline.feed(chunk, arrived_us)):
+        if not self._feed(stream, chunk, arrived_us):
             return
         if self._finish(stream, arrived_us):
             counters = stream.pipeline.counters.as_dict()
@@ -170,11 +172,23 @@ class FeedServer:
             )
         return replace(message.chunk, lost=lost) if lost else message.chunk
 
-    def _decide(self, stream: FeedStream, step: Callable[[], Iterable[Decision]]) -> bool:
+    def _feed(self, stream: FeedStream, chunk: EventChunk, arrived_us: float) -> bool:
+        """Step a chunk; returns whether the stream is open still and the chunk stepped whole."""
+
+        def until_stopped() -> Iterator[Decision | None]:
+            for decision in stream.pipeline.feed(chunk, arrived_us):
+                yield decision
+                if self._stopping():
+                    return
+
+        return self._decide(stream, until_stopped) and not self._stopping()
+
+    def _decide(self, stream: FeedStream, step: Callable[[], Iterable[Decision | None]]) -> bool:
         """Step and publish; whatever a pipeline raises closes its own stream alone."""
         try:
             for decision in step():
-                self._publish(decision)
+                if decision is not None:
+                    self._publish(decision)
                 # One message can step a long silence; no sender shall take that for our end.
                 if self._keepalive_due():
                     self._keep_alive()
@@ -194,7 +208,7 @@ class FeedServer:
     def _finish(self, stream: FeedStream, arrived_us: float) -> bool:
         """Step what is open, publish the final decision and check the counters."""
 
-        def finish() -> Iterator[Decision]:
+        def finish() -> Iterator[Decision | None]:
             yield from stream.pipeline.finish(arrived_us)
             stream.pipeline.counters.check()
 

@@ -17,9 +17,13 @@ from retempo.runtime.binning import BinLayout, check_geometry, geometry_of, layo
 from retempo.runtime.counters import Counters
 from retempo.runtime.decision import Decision
 from retempo.runtime.engine import Engine
+from retempo.runtime.errors import EngineError
 from retempo.runtime.readouts import Accumulate, new_readout
 from retempo.sensors.events import EventChunk
 from retempo.sensors.geometry import Geometry
+
+# A number that is not finite stays so: it is found before it can be the last word on a stream.
+_CHECK_STEPS = 256
 
 Every = Literal["bin", "change", "end"]
 Clock = Callable[[], float]
@@ -60,41 +64,64 @@ class Pipeline:
         self._sequence = 0
         self._last: tuple[int, NDArray[np.float64], float] | None = None
 
-    def feed(self, chunk: EventChunk, arrived_us: float) -> Iterator[Decision]:
-        """Step every bin that the chunk closes; yields its decisions.
+    def feed(self, chunk: EventChunk, arrived_us: float) -> Iterator[Decision | None]:
+        """Step every bin that the chunk closes; yields its decision, None where there is none.
+
+        So whoever runs it looks up once a step, also through a long silence. If it is left before
+        its end, the events that it had not reached are not received.
 
         Args:
             chunk: the next events of the stream.
             arrived_us: when they arrived, on the clock of the pipeline.
+
+        Raises:
+            EngineError: the network left the finite numbers.
         """
         for number, row in self._binner.feed(chunk):
-            yield from self._step(number, row, arrived_us)
+            yield self._step(number, row, arrived_us)
 
-    def finish(self, arrived_us: float) -> Iterator[Decision]:
+    def finish(self, arrived_us: float) -> Iterator[Decision | None]:
         """Step what is still open and end the stream; the last decision is final.
 
         A stream without a binned event ends without a decision.
+
+        Raises:
+            EngineError: as `feed`.
+            CounterError: events went missing uncounted.
         """
         for number, row in self._binner.finish():
-            yield from self._step(number, row, arrived_us)
+            yield self._step(number, row, arrived_us)
+        self._check_finite()
         if self._last is not None:
             yield self._decide(arrived_us, final=True)
         self.counters.check()
 
-    def _step(self, number: int, row: NDArray[np.float32], arrived_us: float) -> Iterator[Decision]:
+    def _step(self, number: int, row: NDArray[np.float32], arrived_us: float) -> Decision | None:
         np.copyto(self._state.x[0], row)
         began_us = self._clock_us()
         y = self._engine.step(self._state)[0]
         step_us = self._clock_us() - began_us
         self.counters.steps += 1
+        if self.counters.steps % _CHECK_STEPS == 0:
+            self._check_finite()
         self._last = ((number + 1) * self._dt_us, self._readout(y), step_us)
         if self._on_step is not None:
             self._on_step(self._last[0], y, step_us)
         if self._every == "end":
-            return
+            return None
         label = self._labels[int(self._last[1].argmax())]
         if self._every == "bin" or label != self._label:
-            yield self._decide(arrived_us, final=False)
+            return self._decide(arrived_us, final=False)
+        return None
+
+    def _check_finite(self) -> None:
+        if not self._engine.finite(self._state).all():
+            resolution = self._engine.resolution
+            raise EngineError(
+                f"{self._stream}: the network left the finite numbers within {self.counters.steps} "
+                f"steps of {resolution.dt_us} us by {resolution.method}; "
+                "use another method (integral is stable where the network is), or another step"
+            )
 
     def _decide(self, arrived_us: float, *, final: bool) -> Decision:
         assert self._last is not None  # noqa: S101  (a decision follows a step)

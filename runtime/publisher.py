@@ -154,11 +154,11 @@ class Sender:
             self._take_reply(at, window)
         while not window.room:
             self._await_reply(at, window, self._stuck(at, window))
-        if time.monotonic() - self._heard_s > self._timeout_s and window.ring:
+        if time.monotonic() - self._heard_s > self._timeout_s and window.in_flight:
             # A paced sender may never run out of credit, and yet be talking to nobody.
             self._await_reply(at, window, self._stuck(at, window))
         frames = _encoded("events", piece, at)
-        window.keep(frames)
+        window.send()
         self._send(frames, at)
 
     def _end(self, t_end_us: int, at: Cursor, window: SendWindow) -> dict[str, int]:
@@ -205,7 +205,7 @@ class Sender:
         return reply
 
     def _stuck(self, at: Cursor, window: SendWindow) -> str:
-        stepped = window.next_sequence - len(window.ring)
+        stepped = window.acknowledged + 1
         return (
             f"the daemon at {self._endpoint} went silent after {stepped} of the "
             f"{window.next_sequence} messages of {at.stream!r}: no answer"

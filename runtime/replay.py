@@ -10,11 +10,11 @@ from retempo.runtime.pipeline import Deployment
 from retempo.sensors.events import EventChunk, Source
 
 
-def exhaust(decisions: Iterable[Decision]) -> Decision | None:
+def exhaust(decisions: Iterable[Decision | None]) -> Decision | None:
     """Run a stream's decisions to their end; returns the last."""
     last = None
     for decision in decisions:
-        last = decision
+        last = decision or last
     return last
 
 

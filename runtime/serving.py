@@ -1,6 +1,6 @@
 """From a `ServeConfig` to a deployment."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -28,18 +28,29 @@ def deployment_of(config: ServeConfig, folder: Path) -> Deployment:
         ExportError: the model is broken, or the resolution asked for does not fit it.
         EngineError: the model cannot be loaded.
     """
+    dt_us = None if config.dt is None else _read(config.dt, "dt", parse_dt_us)
+    spans_us = {
+        "leaky": _read(config.readout.tau, "[readout] tau", parse_dt_us),
+        "window": _read(config.readout.window, "[readout] window", parse_dt_us),
+    }
+    lateness_us = _read(config.input.lateness, "[input] lateness", parse_duration_us)
     model = load_step(folder / config.model)
-    dt_us = None if config.dt is None else parse_dt_us(config.dt)
     engine = load_engine(model, model.resolution(dt_us, config.method, config.normalisation))
-    spans = {"leaky": config.readout.tau, "window": config.readout.window}
     return Deployment(
         engine=engine,
         layout=_layout(model.contract.network.input, config.input.mask),
         readout=config.readout.kind,
-        span_us=parse_dt_us(spans.get(config.readout.kind, config.readout.tau)),
-        lateness_us=parse_duration_us(config.input.lateness),
+        span_us=spans_us.get(config.readout.kind, spans_us["leaky"]),
+        lateness_us=lateness_us,
         every=config.decisions.every,
     )
+
+
+def _read(text: str, key: str, parse: Callable[[str], int]) -> int:
+    try:
+        return parse(text)
+    except ConfigError as error:
+        raise ConfigError(f"{key}: {error}") from error
 
 
 def _layout(spec: InputSpec, addresses: Sequence[Sequence[int]]) -> BinLayout:

@@ -7,6 +7,7 @@ from retempo.runtime.errors import ConfigError
 from retempo.sensors.geometry import GridGeometry
 
 _UNITS_US = {"us": Decimal(1), "ms": Decimal(1_000), "s": Decimal(1_000_000)}
+_LONGEST_US = 86_400_000_000
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?(us|ms|s)")
 
 
@@ -20,20 +21,22 @@ def parse_duration_us(text: str) -> int:
     if match is None:
         raise ConfigError(f"{text!r} is no duration; write 1ms, 2.5ms, 500us or 2s")
     duration_us = Decimal(match[1]) * _UNITS_US[match[2]]
+    if duration_us > _LONGEST_US:
+        raise ConfigError(f"{text!r} is too long; a duration here is at most a day, 86400s")
     if duration_us != duration_us.to_integral_value():
         raise ConfigError(f"{text!r} is {duration_us} us; times are whole microseconds")
     return int(duration_us)
 
 
 def parse_dt_us(text: str) -> int:
-    """Return the microseconds of a time step.
+    """Return the microseconds of a time step, or of any span that cannot be nothing.
 
     Raises:
         ConfigError: as `parse_duration_us`, or the step is zero.
     """
     dt_us = parse_duration_us(text)
     if dt_us < 1:
-        raise ConfigError(f"a time step is a positive multiple of 1 us, got {text!r}")
+        raise ConfigError(f"expected a positive multiple of 1 us, got {text!r}")
     return dt_us
 
 

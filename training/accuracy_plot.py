@@ -1,5 +1,6 @@
 """Accuracy against the time step, as a picture."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -24,8 +25,11 @@ def writable(path: Path) -> None:
     """
     if path.suffix.lower() not in {".png", ".svg", ".pdf"}:
         raise TrainingError(f"a picture is .png, .svg or .pdf, got {path.name!r}")
-    if not path.absolute().parent.is_dir():
-        raise TrainingError(f"cannot write {path}: there is no folder {path.absolute().parent}")
+    folder = path.absolute().parent
+    if not folder.is_dir():
+        raise TrainingError(f"cannot write {path}: there is no folder {folder}")
+    if path.is_dir() or not os.access(path if path.exists() else folder, os.W_OK):
+        raise TrainingError(f"cannot write {path}: it is a folder, or not yours to write")
 
 
 def draw_accuracy(results: Sequence[Accuracy], source_dt_us: int, path: Path) -> None:

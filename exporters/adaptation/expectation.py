@@ -10,7 +10,7 @@ Source: the idea is of arXiv 2411.04760, the fractional form is derived in docs/
 import numpy as np
 
 from retempo.exporters.adaptation.method import Layer, Method
-from retempo.exporters.adaptation.powers import apply, held_gain, power
+from retempo.exporters.adaptation.powers import apply, held_gain, power, sum_of_powers
 from retempo.exporters.neurons import Coefficients, source_coefficients
 from retempo.exporters.neurons.general import Array
 
@@ -26,20 +26,12 @@ def _adapt(layer: Layer, rho: float) -> Coefficients:
 
 def _mean_gain(source: Array, target: Array, rho: float, layer: str) -> Array:
     if rho >= 1.0 and float(rho).is_integer():
-        return _sum_of_powers(source, int(rho))
+        return sum_of_powers(source, int(rho))
     if rho < 1.0 and abs(1.0 / rho - round(1.0 / rho)) < 1e-9:
-        total = np.moveaxis(_sum_of_powers(target, round(1.0 / rho)), -1, 0)
+        total = np.moveaxis(sum_of_powers(target, round(1.0 / rho)), -1, 0)
         inverse: Array = np.linalg.inv(total).astype(np.float64)
         return np.moveaxis(inverse, 0, -1)
     return held_gain(source, rho, layer)
-
-
-def _sum_of_powers(A: Array, count: int) -> Array:
-    identity = np.broadcast_to(np.eye(A.shape[0])[:, :, np.newaxis], A.shape)
-    total: Array = identity.astype(np.float64)
-    for _ in range(count - 1):
-        total = np.einsum("ijk,jlk->ilk", A, total) + identity
-    return total
 
 
 EXPECTATION = Method(name="expectation", adapt=_adapt)

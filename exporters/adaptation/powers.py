@@ -7,7 +7,8 @@ A held input acts on the state through each of the small steps that a large one 
 with `phi(l) = (l^rho - 1) / (l - 1)`. Both are functions of a matrix. For two variables they follow
 from their values at the two eigenvalues by Newton's interpolation, exact for every 2 x 2 matrix,
 `f(A) = f(l1) I + f[l1, l2] (A - l1 I)`, so no eigenvector and no inverse is needed and a defective
-matrix is no special case.
+matrix is no special case. An integer `rho` needs no eigenvalue: its power is a product, its gain a
+sum of products.
 """
 
 from collections.abc import Callable
@@ -31,8 +32,11 @@ def power(A: Array, rho: float, layer: str = "layer") -> Array:
     """Return `A**rho`, shape `(n, n, neurons)`.
 
     Raises:
-        UnfitError: an eigenvalue lies on the negative real axis and `rho` is no integer.
+        UnfitError: `rho` is no integer, and an eigenvalue lies on the negative real axis or two are
+            zero.
     """
+    if _is_count(rho):
+        return _power_and_sum(A, int(rho))[0]
     return _matrix_function(A, lambda eigenvalue: eigenvalue**rho, rho, layer)
 
 
@@ -42,6 +46,8 @@ def held_gain(A: Array, rho: float, layer: str = "layer") -> Array:
     Raises:
         UnfitError: as `power`.
     """
+    if _is_count(rho):
+        return _power_and_sum(A, int(rho))[1]
 
     def phi(eigenvalue: Complex) -> Complex:
         distance = eigenvalue - 1.0
@@ -73,6 +79,27 @@ def spectral_radius(A: Array) -> Array:
     return radius
 
 
+def sum_of_powers(A: Array, count: int) -> Array:
+    """Return `I + A + ... + A^(count - 1)`, shape `(n, n, neurons)`."""
+    return _power_and_sum(A, count)[1]
+
+
+def _is_count(rho: float) -> bool:
+    return float(rho).is_integer() and rho >= 0.0
+
+
+def _power_and_sum(A: Array, count: int) -> tuple[Array, Array]:
+    """`A^count` and `I + ... + A^(count-1)` by doubling: S(2n) = S(n) (I + A^n)."""
+    matrices = np.moveaxis(A, -1, 0)
+    identity = np.broadcast_to(np.eye(A.shape[0]), matrices.shape)
+    powered, total = identity, np.zeros_like(matrices)
+    for digit in f"{count:b}":
+        total, powered = total @ (identity + powered), powered @ powered
+        if digit == "1":
+            total, powered = identity + matrices @ total, matrices @ powered
+    return np.moveaxis(powered, 0, -1), np.moveaxis(total, 0, -1)
+
+
 def _matrix_function(A: Array, f: Spectral, rho: float, layer: str) -> Array:
     values = eigenvalues(A)
     _refuse_negative(values, rho, layer)
@@ -80,21 +107,24 @@ def _matrix_function(A: Array, f: Spectral, rho: float, layer: str) -> Array:
     if variables == 1:
         return np.real(f(values.T))[np.newaxis]
     if variables == 2:
-        return _two(A, f, values[:, 0], values[:, 1], layer)
+        return _two(A, f, values[:, 0], values[:, 1], rho, layer)
     return _many(A, f, layer)
 
 
-def _two(A: Array, f: Spectral, first: Complex, second: Complex, layer: str) -> Array:
-    close = np.abs(first - second) <= _CLOSE * np.abs(first + second) / 2
+def _two(A: Array, f: Spectral, first: Complex, second: Complex, rho: float, layer: str) -> Array:
+    centre = (first + second) / 2
+    # A circle that reaches the negative axis would cross the cut of l^rho; there the two are a
+    # complex pair, which lies apart.
+    close = (np.abs(first - second) <= _CLOSE * np.abs(centre)) & (centre.real >= 0.0)
     slope = np.empty_like(first)
     apart = ~close
     slope[apart] = (f(first[apart]) - f(second[apart])) / (first[apart] - second[apart])
-    slope[close] = _contour_slope(f, first[close], second[close], layer)
+    slope[close] = _contour_slope(f, first[close], second[close], rho, layer)
     identity = np.eye(2)[:, :, np.newaxis]
     return np.real(f(first) * identity + slope * (A - first * identity))
 
 
-def _contour_slope(f: Spectral, first: Complex, second: Complex, layer: str) -> Complex:
+def _contour_slope(f: Spectral, first: Complex, second: Complex, rho: float, layer: str) -> Complex:
     """`f[l1, l2]` by Cauchy's formula on a circle round both, exact however close they are."""
     centre = (first + second) / 2
     if (np.abs(centre) < _REAL).any():
@@ -103,7 +133,9 @@ def _contour_slope(f: Spectral, first: Complex, second: Complex, layer: str) -> 
             "give it a memory, or remove it"
         )
     turn = np.exp(2j * np.pi * np.arange(_CONTOUR_POINTS) / _CONTOUR_POINTS)[:, np.newaxis]
-    arm = turn * np.abs(centre) / 2
+    # l^rho grows as e^(rho * radius) round the circle: a large power takes a small one, which still
+    # goes round both eigenvalues.
+    arm = turn * np.abs(centre) * min(0.5, max(2.0 * _CLOSE, 1.0 / rho))
     around = centre + arm
     slopes: Complex = (f(around) * arm / ((around - first) * (around - second))).mean(axis=0)
     return slopes
@@ -121,8 +153,6 @@ def _many(A: Array, f: Spectral, layer: str) -> Array:
 
 
 def _refuse_negative(values: Complex, rho: float, layer: str) -> None:
-    if float(rho).is_integer():
-        return
     negative = (np.abs(values.imag) <= _REAL * np.abs(values)) & (values.real < 0.0)
     if negative.any():
         neuron = int(np.flatnonzero(negative.any(axis=1))[0])

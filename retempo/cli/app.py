@@ -70,7 +70,8 @@ def main() -> None:
     """Run the command line; ends the process with its exit code."""
     arguments = sys.argv[1:]
     if "--debug" in arguments:
-        app(spread(arguments))
+        arguments.remove("--debug")
+        app(spread(arguments) or ["--help"])
     sys.exit(run(arguments))
 
 
@@ -94,9 +95,14 @@ def run(arguments: Sequence[str]) -> int:
         # The reader has gone; what Python flushes at exit must not fail again.
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123
         return _FAILED
+    except OSError as error:
+        _say(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}")
+        return _FAILED
     except Exception as error:  # noqa: BLE001  (the last place to catch it)
         _say(f"internal error, {type(error).__name__}: {error}; run retempo --debug ... and report")
         return _INTERNAL
+    if code == _INTERRUPTED:  # the parser has caught it on its way here
+        _say("interrupted")
     return code if isinstance(code, int) else 0
 
 

@@ -31,10 +31,10 @@ def run(
     resolution = resolve(
         network.spec, dt_us, method or default_method(source_dt_us, dt_us), normalisation
     )
-    write_step(network, resolution, output)
     growing = {
         layer.name: int((spectral_radius(layer.A) >= 1.0).sum()) for layer in resolution.layers
     }
+    write_step(network, resolution, output)
     report = {
         "model": str(output),
         "bytes": output.stat().st_size,

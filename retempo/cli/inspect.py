@@ -47,10 +47,9 @@ def run(
         typer.echo(f"{name:<11} {text}")
 
 
-def _tau(tau_us: Sequence[float]) -> list[str]:
+def _tau(tau_us: Sequence[float | None]) -> list[str]:
     from retempo.runtime.units import format_duration
 
-    ends = (
-        dict.fromkeys(format_duration(tau) for tau in (min(tau_us), max(tau_us))) if tau_us else {}
-    )
+    known = [tau for tau in tau_us if tau is not None]
+    ends = dict.fromkeys(format_duration(tau) for tau in (min(known), max(known))) if known else {}
     return ["tau " + " to ".join(ends)] if ends else []

@@ -8,6 +8,8 @@ import typer
 
 from retempo.runtime.units import parse_dt_us
 
+_SLOWEST, _FASTEST = 1e-3, 1e6
+
 Json = Annotated[bool, typer.Option("--json", help="Print JSON alone on stdout.")]
 Dt = Annotated[
     str | None,
@@ -21,7 +23,10 @@ MethodName = Annotated[
 ]
 Normalisation = Annotated[
     str | None,
-    typer.Option(metavar="RULE", help="none or paper; the method's own if left out."),
+    typer.Option(
+        metavar="RULE",
+        help="none or paper; if left out, the file's where it was chosen, or the method's own.",
+    ),
 ]
 Model = Annotated[Path, typer.Option(metavar="MODEL.onnx", help="An exported step.")]
 Speed = Annotated[
@@ -43,8 +48,10 @@ def speed_of(text: str) -> float | None:
         speed = float(text)
     except ValueError:
         speed = 0.0
-    if not 0.0 < speed < float("inf"):
-        raise typer.BadParameter(f"--speed is max or a positive number, got {text!r}")
+    if not _SLOWEST <= speed <= _FASTEST:
+        raise typer.BadParameter(
+            f"--speed is max or a number from {_SLOWEST:g} to {_FASTEST:g}, got {text!r}"
+        )
     return speed
 
 

@@ -6,7 +6,17 @@ from typing import Annotated
 import msgspec
 import typer
 
-from retempo.cli.options import Dt, Json, MethodName, Model, Normalisation, Speed, dt_of, speed_of
+from retempo.cli.options import (
+    Dt,
+    Json,
+    MethodName,
+    Model,
+    Normalisation,
+    Speed,
+    dt_of,
+    print_json,
+    speed_of,
+)
 
 EXAMPLE = "Example: retempo replay recordings/*.bin --model model.onnx --dt 2.5ms --json"
 
@@ -34,9 +44,9 @@ def run(
     engine = load_engine(step, step.resolution(dt_of(dt), method, normalisation))
     deployment = deploy(engine, every="end")
 
-    def show(result: ReplayResult) -> None:
+    def show(path: Path, result: ReplayResult) -> None:
         if json:
-            typer.echo(msgspec.json.encode(result).decode())
+            print_json({"path": path, **msgspec.to_builtins(result)})
             return
         decided = f"{result.label} ({max(result.scores):.2f})" if result.scores else "no events"
         typer.echo(
@@ -49,4 +59,4 @@ def run(
     for path in recordings:
         source = open_recording(path)
         chunks = None if pace is None else paced(source, pace)
-        show(replay(source, deployment, chunks))
+        show(path, replay(source, deployment, chunks))

@@ -16,7 +16,9 @@ def run(
         list[str] | None, typer.Option(metavar="NAME", help="Only this stream; can be repeated.")
     ] = None,
     count: Annotated[int, typer.Option(min=0, help="Stop after so many; 0 never stops.")] = 0,
-    timeout: Annotated[float, typer.Option(help="Seconds to wait for a daemon.")] = 5.0,
+    timeout: Annotated[
+        float, typer.Option(min=0.0, max=86_400.0, help="Seconds to wait for a daemon.")
+    ] = 5.0,
     json: Json = False,
 ) -> None:
     """Print the decisions of a daemon as they come."""

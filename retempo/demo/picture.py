@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _FRAMES = 6
-_ON, _OFF, _TRUE = "#d1495b", "#2e6f95", "#009e73"
+_WRONG, _TRUE = "#d1495b", "#009e73"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -96,7 +96,7 @@ def _draw_trace(axes: "Axes", trace: Trace, labels: Sequence[str], truth: str) -
         if label == truth:
             axes.plot(t_ms, scores, color=_TRUE, linewidth=2.5, label=f"{label} (the truth)")
         elif k == decided:
-            axes.plot(t_ms, scores, color=_ON, linewidth=2.0, label=f"{label} (decided)")
+            axes.plot(t_ms, scores, color=_WRONG, linewidth=2.0, label=f"{label} (decided)")
         else:
             axes.plot(t_ms, scores, color="#bbbbbb", linewidth=0.8)
     verdict = "right" if labels[decided] == truth else "wrong"

@@ -48,7 +48,6 @@ class DemoReport:
     agreeing: int = 0
     results: list[Accuracy] = field(default_factory=list)
     source_dt_us: int = 0
-    picture: Path | None = None
 
 
 def run_demo(picture: Path, console: Console) -> DemoReport:
@@ -80,7 +79,6 @@ def run_demo(picture: Path, console: Console) -> DemoReport:
         report.live[r.path.name] == label for r, label in zip(recordings, best.decided, strict=True)
     )
     _draw(picture, model, recordings, report.results)
-    report.picture = picture
     return report
 
 
@@ -244,7 +242,8 @@ def _trace(model: StepModel, recording: DemoRecording, method: str, title: str) 
     engine = load_engine(model, model.resolution(LIVE_DT_US, method))
     deployment = deploy(engine, every="bin")
     pipeline = deployment.open(recording.path.name, deployment.geometry)
-    decisions = [*pipeline.feed(recording.events, host_clock_us()), *pipeline.finish(0.0)]
+    told = [*pipeline.feed(recording.events, host_clock_us()), *pipeline.finish(0.0)]
+    decisions = [decision for decision in told if decision is not None]
     return Trace(
         title=title,
         t_us=np.array([decision.t_us for decision in decisions]),

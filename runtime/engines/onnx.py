@@ -36,6 +36,8 @@ class OnnxState:
         self.x: Vector = np.zeros((batch, network.input.size), np.float32)
         self.y: Vector = np.zeros((batch, len(network.labels)), np.float32)
         self.position = 0
+        # Bound without a copy: they must live as long as the bindings.
+        self.coefficients = engine.coefficients
         lag = engine.resolution.lag
         # An even ring holds a whole number of ping-pongs, so that its places suffice as bindings.
         self.places = lag + 1 + (lag + 1) % 2
@@ -85,7 +87,7 @@ class OnnxEngine:
     def set_resolution(self, resolution: Resolution) -> None:
         """Take other coefficients for the states that are made from now on."""
         self.resolution = resolution
-        self._coefficients = bound_coefficients(self.model.contract, resolution)
+        self.coefficients = bound_coefficients(self.model.contract, resolution)
 
     def new_state(self, batch: int = 1) -> OnnxState:
         """Return the state of `batch` streams that have seen nothing.
@@ -103,6 +105,16 @@ class OnnxEngine:
         self._run(state.bindings[state.position])
         state.position = (state.position + 1) % state.places
         return state.y
+
+    def finite(self, state: EngineState) -> NDArray[np.bool_]:
+        """Return which streams hold finite numbers alone, `(batch,)`."""
+        assert isinstance(state, OnnxState)  # noqa: S101
+        # Spikes are 0 or 1 whatever their potential is: a hidden NaN shows in its own state only.
+        finite = np.ones(state.batch, np.bool_)
+        for spec in self.model.contract.states:
+            if not is_spikes(spec):
+                finite &= np.isfinite(state.read_slot(spec, state.position)).all(axis=(0, 2))
+        return finite
 
     def save_state(self, state: EngineState) -> Arrays:
         """Return a copy of a state by the contract's names.
@@ -144,7 +156,7 @@ class OnnxEngine:
     def bind(self, state: OnnxState, place: int) -> object:
         """Return the binding of the step at one place of the ring."""
         contract = self.model.contract
-        inputs: dict[str, NDArray[np.float32]] = {"x": state.x, **self._coefficients}
+        inputs: dict[str, NDArray[np.float32]] = {"x": state.x, **state.coefficients}
         outputs: dict[str, NDArray[np.float32]] = {"y": state.y}
         for spec in contract.states:
             inputs[spec.name] = state.read_slot(spec, place)

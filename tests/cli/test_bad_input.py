@@ -139,7 +139,7 @@ def test_evaluation_of_what_is_no_data(invoke: Invoke, run_folder: Path, tmp_pat
 
 def test_a_speed_that_is_none(invoke: Invoke, demo_model: Path, recording: Path) -> None:
     outcome = invoke("replay", recording, "--model", demo_model, "--speed", "fast")
-    assert "--speed is max or a positive number, got 'fast'" in one_line(outcome, 2)
+    assert "--speed is max or a number from 0.001 to 1e+06, got 'fast'" in one_line(outcome, 2)
 
 
 def test_misuse_points_to_the_help(invoke: Invoke) -> None:

@@ -10,7 +10,8 @@ from retempo.exporters.adaptation.powers import apply
 from retempo.exporters.errors import AdaptationError, UnfitError
 from retempo.exporters.neurons import NEURONS, Coefficients, source_coefficients
 from retempo.exporters.neurons.general import Array
-from tests.builders import make_parameters, neuron_names, seeds
+from retempo.exporters.resolution import resolve
+from tests.builders import make_network, make_parameters, neuron_names, seeds
 
 NEURONS_OF_A_LAYER = 16
 
@@ -137,3 +138,10 @@ def test_lag_says_where_it_does_not_fit(target_dt_us: int, reason: str) -> None:
 def test_an_unknown_method_names_the_known() -> None:
     with pytest.raises(AdaptationError, match="unknown method 'taw'; known are none, tau, euler"):
         method_named("taw")
+
+
+@pytest.mark.parametrize("method", ["integral", "expectation", "euler"])
+def test_coefficients_that_overflow_are_refused_by_name(method: str) -> None:
+    network = make_network("radlif", seed=3)
+    with pytest.raises(UnfitError, match=rf"overflows by {method} at 1e\+0?\d+ times the source"):
+        resolve(network.spec, 10**16 if method != "euler" else 10**60, method)

@@ -121,3 +121,16 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(
         write_atomically(target, b"new")
     assert target.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_link_is_followed_and_a_pipe_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    link, pipe = tmp_path / "link.onnx", tmp_path / "pipe"
+    link.symlink_to(tmp_path / "real" / "model.onnx")
+    write_atomically(link, b"new")
+    assert link.is_symlink()
+    assert (tmp_path / "real" / "model.onnx").read_bytes() == b"new"
+    os.mkfifo(pipe)
+    with pytest.raises(OSError, match="it is no file"):
+        write_atomically(pipe, b"new")
+    assert pipe.is_fifo()

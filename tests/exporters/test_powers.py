@@ -25,11 +25,42 @@ def test_powers_compose(neuron: str, seed: int, rho1: float, rho2: float) -> Non
     np.testing.assert_allclose(power(power(A, rho1), rho2), power(A, rho1 * rho2), atol=1e-9)
 
 
-@given(neuron_names, seeds, st.integers(1, 12))
+@given(neuron_names, seeds, st.integers(0, 1000))
 def test_an_integer_power_is_a_product(neuron: str, seed: int, rho: int) -> None:
     A = draw_matrices(neuron, seed)
     product = np.moveaxis(np.linalg.matrix_power(np.moveaxis(A, -1, 0), rho), 0, -1)
     np.testing.assert_allclose(power(A, float(rho)), product, rtol=1e-9, atol=1e-9)
+
+
+@given(neuron_names, seeds, st.floats(1.0, 500.0))
+def test_large_powers_go_on_where_the_integers_leave_off(
+    neuron: str, seed: int, rho: float
+) -> None:
+    """The road by eigenvalue agrees with products: A^rho = A^(rho - n) A^n, stable neurons."""
+    parameters = make_parameters(neuron, 64, np.random.default_rng(seed), stable=True)
+    A = source_coefficients(NEURONS[neuron], parameters).A
+    whole = float(int(rho))
+    part = rho + 0.5 - whole
+    parts = np.einsum("ijk,jlk->ilk", power(A, part), power(A, whole))
+    np.testing.assert_allclose(power(A, rho + 0.5), parts, atol=1e-9)
+    gains = held_gain(A, part) + np.einsum("ijk,jlk->ilk", power(A, part), held_gain(A, whole))
+    np.testing.assert_allclose(held_gain(A, rho + 0.5), gains, rtol=1e-8, atol=1e-8)
+
+
+def test_a_pair_beside_the_negative_axis_turns_the_long_way() -> None:
+    """-0.5 +- 0.001i at the power 1/2 turns by almost a quarter, not by nothing."""
+    A = np.array([[-0.5, -1e-3], [1e-3, -0.5]])[:, :, np.newaxis]
+    root = power(A, 0.5)[:, :, 0]
+    np.testing.assert_allclose(root @ root, A[:, :, 0], atol=1e-12)
+    assert abs(root[0, 1]) > 0.7
+
+
+def test_a_neuron_without_memory_has_integer_powers_alone() -> None:
+    A = np.array([[0.0, 1.0], [0.0, 0.0]])[:, :, np.newaxis]
+    np.testing.assert_array_equal(power(A, 1.0), A)
+    np.testing.assert_array_equal(power(A, 3.0)[:, :, 0], np.zeros((2, 2)))
+    with pytest.raises(UnfitError, match="layer has a neuron whose two eigenvalues are zero"):
+        power(A, 0.5)
 
 
 @given(neuron_names, seeds, st.integers(1, 12))

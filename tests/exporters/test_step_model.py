@@ -39,7 +39,7 @@ def changed(content: bytes, key: str, value: object) -> bytes:
     table = contract
     for part in path:
         table = table[int(part) if part.isdigit() else part]
-    table[last] = value
+    table[int(last) if last.isdigit() else last] = value
     helper.set_model_props(model, {METADATA_KEY: msgspec.json.encode(contract).decode()})
     return bytes(model.SerializeToString())
 
@@ -123,6 +123,12 @@ def test_a_foreign_model_is_told_to_export() -> None:
         ("version", 2, "contract version 2, this Retempo reads 1"),
         ("resolution.lag", 0, r"resolution\.lag is 0"),
         ("resolution.lag", 3, "states are not those of its layers"),
+        ("resolution.substeps", 5, "asks for 5 substeps a bin, this Retempo steps 1"),
+        ("resolution.method", "integral", "says lag 10, integral from 10000 to 1000 us has 1"),
+        ("resolution.method", "best", "unknown method 'best'"),
+        ("resolution.normalisation", "none", r"the graph's layer0\.gain is not what its contract"),
+        ("readout.tau_us.0", 1.0, "readout is not that of its last layer"),
+        ("network.layers.0.threshold", 2.0, r"the graph's layer0\.threshold is not what"),
         ("network.source_dt_us", 0, "source_dt_us is 0"),
         ("network.layers.0.neurons", 17, "17 neurons and 16 values"),
         ("network.layers.0.neuron", "lif", "parameters"),
@@ -148,6 +154,15 @@ def test_a_graph_that_breaks_its_contract_is_refused(content: bytes) -> None:
     model.graph.input[0].type.tensor_type.shape.dim[1].dim_value = 61
     with pytest.raises(ContractError, match=r"input x has the shape \(-1, 61\), its contract"):
         parse_step(model.SerializeToString(), "m.onnx")
+
+
+def test_a_rule_that_was_chosen_stays_through_other_methods() -> None:
+    network = make_network()
+    chosen = resolve(network.spec, 10_000, "integral", "none")
+    model = parse_step(build_step(network, chosen).SerializeToString(), "m.onnx")
+    for method in (None, "lag", "integral", "euler"):
+        assert model.resolution(1_000, method).normalisation == "none"
+    assert model.resolution(1_000, "lag", "paper").normalisation == "paper"
 
 
 def test_weights_in_another_file_are_refused(content: bytes) -> None:

@@ -1,5 +1,7 @@
 """The bin kernel against its NumPy twin, and whole recordings."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -10,14 +12,16 @@ from retempo.exporters.description import ChannelSpec, GridSpec, InputSpec
 from retempo.runtime.binning import (
     BINNED,
     INVALID,
+    LATEST,
     MASKED,
     bin_events,
     bin_events_numpy,
-    bin_recording,
     check_geometry,
     layout_of,
+    new_counts,
 )
 from retempo.runtime.errors import InputError
+from retempo.runtime.recorded import bin_recording
 from retempo.sensors.events import EventChunk
 from retempo.sensors.geometry import ChannelGeometry, GridGeometry
 from tests.builders import make_chunk, seeds
@@ -60,7 +64,7 @@ def test_the_kernel_is_its_twin(
     ends, windows, counts = [], [], []
     for kernel in (bin_events, bin_events_numpy):
         window = np.zeros((opened, layout.inputs), np.float32)
-        count = np.zeros(4, np.int64)
+        count = new_counts()
         ends.append(
             kernel(
                 t_us,
@@ -81,7 +85,7 @@ def test_the_kernel_is_its_twin(
     assert ends[0] == ends[1]
     assert counts[0].tolist() == counts[1].tolist()
     np.testing.assert_array_equal(windows[0], windows[1])
-    assert counts[0].sum() == ends[0] - begin
+    assert counts[0][:LATEST].sum() == ends[0] - begin
     assert windows[0].sum() == counts[0][BINNED]
 
 
@@ -139,12 +143,11 @@ def test_masked_addresses_are_counted_apart() -> None:
     assert counts[BINNED] == 500 - hot
 
 
-def test_a_shift_moves_events_off_the_sensor() -> None:
-    chunk = make_chunk(500, 7, 5, 10_000)
-    assert chunk.x is not None
-    leaving = int((chunk.x < 2).sum())
-    _, counts = bin_recording(chunk, layout_of(GRID), 1_000, shift=(-2, 0))
-    assert counts[INVALID] == leaving
+def test_a_recording_too_long_to_hold_says_so() -> None:
+    chunk = make_chunk(2, 7, 5, 10)
+    far = replace(chunk, t_us=np.array([0, 10**12]), t_end_us=10**12)
+    with pytest.raises(InputError, match="too long to be held at once; cut it"):
+        bin_recording(far, layout_of(GRID), 1)
 
 
 def test_nothing_binned_is_no_bin() -> None:

@@ -54,8 +54,8 @@ def test_decisions_over_the_wire_are_those_of_the_pipeline(
 ) -> None:
     served, source = serving(lateness_us), disordered()
     pipeline = served.open("a", GRID)
-    expected = [d for chunk in source for d in pipeline.feed(chunk, 0.0)]
-    expected += pipeline.finish(0.0)
+    told = [d for chunk in source for d in pipeline.feed(chunk, 0.0)]
+    expected = [d for d in [*told, *pipeline.finish(0.0)] if d is not None]
     with (
         running_daemon(served=served) as daemon,
         Decisions(daemon.decisions, ["a"], timeout_s=RECEIVE_S) as decisions,

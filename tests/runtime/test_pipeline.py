@@ -1,13 +1,16 @@
 """The pipeline of a stream: events to decisions, one step a bin, the same however it is fed."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from retempo.exporters.description import GridSpec
+from retempo.exporters.network import Network
 from retempo.exporters.resolution import resolve
 from retempo.exporters.step_graph import build_step
 from retempo.exporters.step_model import parse_step
@@ -16,7 +19,7 @@ from retempo.runtime.bulk import decide_recordings
 from retempo.runtime.decision import Decision
 from retempo.runtime.engine import Engine
 from retempo.runtime.engines import load_engine
-from retempo.runtime.errors import CounterError, InputError
+from retempo.runtime.errors import CounterError, EngineError, InputError
 from retempo.runtime.pipeline import Deployment, Every, deploy
 from retempo.runtime.replay import replay
 from retempo.sensors.events import EventChunk
@@ -50,8 +53,8 @@ def deployed(engine: Engine, every: Every = "bin") -> Deployment:
 
 def decide(deployment: Deployment, chunks: Iterable[EventChunk]) -> list[Decision]:
     pipeline = deployment.open("s", GEOMETRY)
-    decisions = [d for chunk in chunks for d in pipeline.feed(chunk, 0.0)]
-    return decisions + list(pipeline.finish(0.0))
+    told = [d for chunk in chunks for d in pipeline.feed(chunk, 0.0)]
+    return [d for d in [*told, *pipeline.finish(0.0)] if d is not None]
 
 
 @settings(max_examples=20)
@@ -92,6 +95,7 @@ def test_times_are_those_of_the_given_clock(engine: Engine) -> None:
     pipeline = deployment.open("s", GEOMETRY)
     arrived_us = clock.now_us
     first, *_ = pipeline.feed(make_chunk(100, 6, 5, 5_000), arrived_us)
+    assert first is not None
     assert first.step_us == 7.0
     assert first.latency_us == 21.0  # before the step, after it, at the decision
 
@@ -103,6 +107,28 @@ def test_a_stream_without_events_ends_without_a_decision(engine: Engine) -> None
 def test_a_stream_of_another_sensor_is_refused(engine: Engine) -> None:
     with pytest.raises(InputError, match=r"m\.onnx expects 6x5x2 inputs, cam is 7x5x2"):
         deployed(engine).open("cam", GridGeometry(7, 5))
+
+
+def test_every_step_is_told_also_without_a_decision(engine: Engine) -> None:
+    """Whoever runs a long silence looks up once a bin."""
+    pipeline = deployed(engine, "end").open("s", GEOMETRY)
+    chunk = make_chunk(1, 6, 5, 1)
+    told = list(pipeline.feed(replace(chunk, t_end_us=500_000), 0.0))
+    assert told == [None] * 500
+    assert pipeline.counters.steps == 500
+
+
+def test_a_network_that_leaves_the_finite_numbers_is_no_decision(engine: Engine) -> None:
+    network = make_network(geometry=GridSpec(6, 5, 2))
+    wild = network.spec.layers[0].parameters | {"a": [1e30] * 16}
+    layers = [msgspec.structs.replace(network.spec.layers[0], parameters=wild)]
+    spec = msgspec.structs.replace(network.spec, layers=layers + network.spec.layers[1:])
+    model = build_step(Network(spec, network.weights), resolve(spec, 10_000, "none"))
+    unstable = load_engine(parse_step(model.SerializeToString(), "m.onnx"))
+    with pytest.raises(
+        EngineError, match=r"s: the network left the finite numbers within \d+ steps"
+    ):
+        decide(deployed(unstable), [make_chunk(900, 6, 5, 900_000)])
 
 
 def test_a_broken_sum_is_said_aloud(engine: Engine) -> None:

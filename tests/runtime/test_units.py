@@ -32,7 +32,7 @@ def test_what_is_no_duration_says_how_to_write_one(text: str) -> None:
 def test_a_time_step_is_a_positive_multiple_of_a_microsecond() -> None:
     with pytest.raises(ConfigError, match=r"'0\.5us' is 0\.5 us; times are whole microseconds"):
         parse_dt_us("0.5us")
-    with pytest.raises(ConfigError, match="positive multiple of 1 us, got '0ms'"):
+    with pytest.raises(ConfigError, match="expected a positive multiple of 1 us, got '0ms'"):
         parse_dt_us("0ms")
 
 

@@ -14,7 +14,8 @@ from rich.console import Console
 from retempo.exporters.network import Network, load_network
 from retempo.exporters.reference import State, step, zero_state
 from retempo.exporters.resolution import resolve
-from retempo.runtime.binning import bin_recording, layout_of
+from retempo.runtime.binning import layout_of
+from retempo.runtime.recorded import bin_recording
 from retempo.sensors.events import EventChunk
 from retempo.sensors.files import write_nmnist
 from retempo.sensors.geometry import ChannelGeometry, GridGeometry
