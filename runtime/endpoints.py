@@ -65,7 +65,7 @@ def _well_formed(endpoint: str) -> bool:
     match = _TCP.fullmatch(endpoint)
     if match is not None:
         return match["port"] == "*" or int(match["port"]) <= _LAST_PORT
-    return not endpoint.startswith("tcp://")
+    return endpoint.startswith(("ipc://", "inproc://"))
 
 
 def _bind_reason(endpoint: str, key: str, error: zmq.ZMQError) -> str:

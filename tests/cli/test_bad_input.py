@@ -122,6 +122,51 @@ def test_a_port_in_use(invoke: Invoke, demo_model: Path, tmp_path: Path) -> None
     assert "in use" in line
 
 
+@pytest.mark.parametrize("endpoint", ["tcp://127.0.0.1:70000", "tcp://*:80x", "udp://a:1", "x"])
+def test_an_endpoint_that_is_none(
+    invoke: Invoke, demo_model: Path, recording: Path, tmp_path: Path, endpoint: str
+) -> None:
+    """libzmq would take port 70000 for 4464."""
+    shutil.copy(demo_model, tmp_path / "m.onnx")
+    config = tmp_path / "c.toml"
+    config.write_text(f'model = "m.onnx"\n[feed]\nbind = "{endpoint}"\n')
+    assert "is no endpoint; write tcp://" in one_line(invoke("serve", config))
+    assert "write tcp://127.0.0.1:7710" in one_line(invoke("publish", recording, "--to", endpoint))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('[readout]\ntau = "0us"', "[readout] tau: expected a positive multiple of 1 us"),
+        ('[input]\nlateness = "soon"', "[input] lateness: 'soon' is no duration"),
+        ('[readout]\nkind = "sum"', "kind"),
+    ],
+)
+def test_a_config_value_is_named_with_its_key(
+    invoke: Invoke, tmp_path: Path, text: str, message: str
+) -> None:
+    config = tmp_path / "c.toml"
+    config.write_text(f'model = "m.onnx"\n{text}\n')
+    assert message in one_line(invoke("serve", config))
+
+
+def test_an_output_that_cannot_take_a_file(
+    invoke: Invoke, run_folder: Path, tmp_path: Path
+) -> None:
+    assert "it is no file" in one_line(invoke("export", run_folder, "-o", tmp_path))
+    data = tmp_path / "0_1.bin"
+    data.write_bytes(b"")
+    line = one_line(
+        invoke("evaluate", run_folder, "--data", tmp_path, "--plot", tmp_path / "a.png")
+    )
+    assert "0_1.bin" in line
+    (tmp_path / "b.png").mkdir()
+    line = one_line(
+        invoke("evaluate", run_folder, "--data", tmp_path, "--plot", tmp_path / "b.png")
+    )
+    assert "it is a folder" in line
+
+
 def test_a_mask_outside_the_sensor(invoke: Invoke, demo_model: Path, tmp_path: Path) -> None:
     shutil.copy(demo_model, tmp_path / "m.onnx")
     config = tmp_path / "c.toml"

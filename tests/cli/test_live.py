@@ -9,8 +9,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+import zmq
 
 from retempo.runtime.subscriber import Decisions
+from retempo.sensors.geometry import GridGeometry
+from retempo.sensors.pieces import no_events
+from retempo.sensors.wire import Cursor, encode_message
+from tests.builders import make_chunk
 from tests.cli.conftest import Invoke
 
 COMMAND = [sys.executable, "-m", "retempo.cli"]
@@ -148,3 +153,40 @@ def test_a_publisher_without_a_daemon_says_so(invoke: Invoke, demo_recordings: l
     outcome = invoke("publish", demo_recordings[0], "--to", "ipc:///tmp/retempo-nobody-here")
     assert outcome.code == 1
     assert "no daemon answers at ipc:///tmp/retempo-nobody-here" in outcome.err
+
+
+def test_a_signal_is_heeded_through_a_long_silence(served: Served) -> None:
+    """A watermark far ahead makes the daemon step for long; it stops all the same."""
+    geometry = GridGeometry(34, 34)
+    at = Cursor("far", geometry, 1)
+    with zmq.Context() as context, context.socket(zmq.DEALER) as sock:
+        sock.set(zmq.LINGER, 0)
+        sock.connect(served.feed)
+        sock.send_multipart(encode_message("open", no_events(geometry, 0), at))
+        assert sock.poll(int(TIMEOUT_S) * 1_000)
+        event = make_chunk(1, 34, 34, 1)
+        sock.send_multipart(encode_message("events", event, at))
+        silence = no_events(geometry, 550_000_000)
+        sock.send_multipart(encode_message("events", silence, at.after(event)))
+        # A sign of life while it steps: the keepalive, a second after the last credit.
+        for _ in range(2):
+            assert sock.poll(int(TIMEOUT_S) * 1_000)
+            sock.recv()
+        code, log = served.stop(signal.SIGTERM)
+    assert code == 0
+    totals = next(line for line in map(json.loads, log.splitlines()) if line["event"] == "totals")
+    assert totals["counters"]["steps"] < 550_000
+
+
+def test_an_interrupted_command_says_so(served: Served, demo_recordings: list[Path]) -> None:
+    """Ctrl-C on a command that waits."""
+    command = [*COMMAND, "watch", served.decisions]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        served.publish(demo_recordings[0])
+        while not process.stdout.readline():
+            served.publish(demo_recordings[0])
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=TIMEOUT_S)
+    assert process.returncode == 130
+    assert errors == b"retempo: interrupted\n"

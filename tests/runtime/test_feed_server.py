@@ -1,11 +1,13 @@
 """Which streams are open and what becomes of each message: no socket, a clock by hand."""
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from io import StringIO
 
 import msgspec
 import pytest
 
+from retempo.runtime.counters import Counters
 from retempo.runtime.decision import Decision
 from retempo.runtime.event_log import EventLog
 from retempo.runtime.feed import Credit, Ended, Refusal, Rejection, Reply
@@ -196,6 +198,52 @@ def test_every_sender_hears_from_the_daemon_once_a_second_also_in_a_long_step() 
     silence = no_events(GRID, 45_000)
     bench.server.receive(ME, encode_message("events", silence, at.after(first)))
     assert bench.take() == [(ME, Credit(1, "a", 1, 0, 8))] * 4
+
+
+def test_the_watermark_of_the_end_is_stepped_whether_events_were_lost_or_not() -> None:
+    for sent in (1, 6):
+        bench, at = opened()
+        first = events([0])
+        bench.server.receive(ME, encode_message("events", first, at))
+        at = replace(at.after(first), sent=sent)
+        bench.server.receive(ME, control("end", at, t_end_us=50_000))
+        (ended,) = [reply for _, reply in bench.take() if isinstance(reply, Ended)]
+        assert ended.counters["lost"] == sent - 1
+        assert bench.decisions[-2].t_us == 50_000
+
+
+class Ticking:
+    """A pipeline that steps a hundred bins a message and decides nothing; each takes 0.1 s."""
+
+    def __init__(self, bench: Bench) -> None:
+        self.counters, self.stepped, self._bench = Counters(), 0, bench
+
+    def feed(self, *_arguments: object) -> Iterator[None]:
+        for _ in range(100):
+            self._bench.now_us += 1e5
+            self.stepped += 1
+            yield None
+
+    def finish(self, *_: object) -> Iterator[None]:
+        return iter(())
+
+
+def test_every_sender_hears_from_the_daemon_in_a_long_step_without_decisions() -> None:
+    bench, at = opened()
+    bench.server._streams["a"].pipeline = Ticking(bench)  # type: ignore[assignment]
+    bench.server.receive(ME, encode_message("events", no_events(GRID, 10_000), at))
+    assert len(bench.take()) >= 9
+
+
+def test_a_stop_is_heeded_in_a_long_step_and_what_is_not_stepped_not_acknowledged() -> None:
+    bench, at = opened()
+    pipeline = Ticking(bench)
+    bench.server._streams["a"].pipeline = pipeline  # type: ignore[assignment]
+    bench.server._stopping = lambda: pipeline.stepped >= 5
+    bench.server.receive(ME, encode_message("events", no_events(GRID, 10_000), at))
+    assert pipeline.stepped == 5
+    bench.server.acknowledge()
+    assert all(r.acknowledged == -1 for _, r in bench.take() if isinstance(r, Credit))
 
 
 def test_what_a_full_peer_was_to_be_told_is_told_later() -> None:
