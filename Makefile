@@ -1,5 +1,6 @@
 # make demo    watch it work        (makes .venv, installs the light runtime, no torch)
 # make test    every check          (makes .venv, installs all under constraints.txt)
+# make check   the checks alone, without installing
 # make format  mend the style
 # make bench   measure against rivals
 # make demo-assets  train the demonstration's network anew and record its camera

@@ -35,4 +35,9 @@ def run(
     if json:
         print_json(report)
     else:
-        typer.echo(f"{out}: trained")
+        held_out = report.held_out_accuracy
+        typer.echo(
+            f"{out}: {report.epochs} epochs on {report.recordings:,} recordings in "
+            f"{report.wall_s:.0f} s, training accuracy {report.train_accuracy:.1%}"
+            + ("" if held_out is None else f", held-out accuracy {held_out:.1%}")
+        )

@@ -51,7 +51,7 @@ class LiveView:
         grid.add_row("event time", f"{self._decision.t_us / 1e3:7.1f} ms")
         grid.add_row("event rate", f"{self._rate_hz() / 1e3:7.1f} k events/s")
         grid.add_row("step", f"{np.median(self._steps_us):7.0f} us a bin (median)")
-        grid.add_row("latency", f"{np.median(self._latencies_us):7.0f} us from bin to decision")
+        grid.add_row("latency", f"{np.median(self._latencies_us):7.0f} us from arrival to decision")
         grid.add_row("decision", self._bar(self._decision))
         return Group(head, grid)
 

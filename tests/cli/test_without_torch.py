@@ -12,7 +12,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 TIMEOUT_S = 280.0
 
-pytestmark = pytest.mark.light
+# Installing takes as long as the index does.
+pytestmark = [pytest.mark.light, pytest.mark.timeout(900)]
 
 
 @pytest.fixture(scope="module")
