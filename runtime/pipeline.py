@@ -20,7 +20,7 @@ from retempo.runtime.engine import Engine
 from retempo.runtime.errors import EngineError
 from retempo.runtime.readouts import Accumulate, new_readout
 from retempo.sensors.events import EventChunk
-from retempo.sensors.geometry import Geometry
+from retempo.sensors.geometry import Geometry, GridGeometry
 
 # A number that is not finite stays so: it is found before it can be the last word on a stream.
 _CHECK_STEPS = 256
@@ -191,6 +191,19 @@ class Deployment:
             clock_us=self.clock_us,
             on_step=on_step,
         )
+
+    def warm_up(self) -> None:
+        """Step one event of a stream that nobody sees: kernels are compiled and buffers mapped."""
+        pipeline = self.open("warm-up", self.geometry)
+        for _ in (*pipeline.feed(_one_event(self.geometry), 0.0), *pipeline.finish(0.0)):
+            pass
+
+
+def _one_event(geometry: Geometry) -> EventChunk:
+    t_us, address = np.zeros(1, np.int64), np.zeros(1, np.uint16)
+    if isinstance(geometry, GridGeometry):
+        return EventChunk(t_us, 0, x=address, y=address, on=np.zeros(1, np.bool_))
+    return EventChunk(t_us, 0, channel=address)
 
 
 def deploy(

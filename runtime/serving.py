@@ -17,7 +17,7 @@ from retempo.sensors.geometry import Geometry, GridGeometry
 
 
 def deployment_of(config: ServeConfig, folder: Path) -> Deployment:
-    """Load the model and make the deployment that a configuration describes.
+    """Load the model and make the deployment that a configuration describes, warmed up.
 
     Args:
         config: see `ServeConfig`.
@@ -36,7 +36,7 @@ def deployment_of(config: ServeConfig, folder: Path) -> Deployment:
     lateness_us = _read(config.input.lateness, "[input] lateness", parse_duration_us)
     model = load_step(folder / config.model)
     engine = load_engine(model, model.resolution(dt_us, config.method, config.normalisation))
-    return Deployment(
+    deployment = Deployment(
         engine=engine,
         layout=_layout(model.contract.network.input, config.input.mask),
         readout=config.readout.kind,
@@ -44,6 +44,8 @@ def deployment_of(config: ServeConfig, folder: Path) -> Deployment:
         lateness_us=lateness_us,
         every=config.decisions.every,
     )
+    deployment.warm_up()
+    return deployment
 
 
 def _read(text: str, key: str, parse: Callable[[str], int]) -> int:

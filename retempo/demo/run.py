@@ -31,7 +31,7 @@ DTS_US = (10_000, 5_000, 2_000, 1_000)
 LIVE_DT_US = 1_000
 LIVE_METHOD = "lag"
 
-_PACED_RECORDINGS = 16
+_PACED_RECORDINGS = 15
 _BATCH = 64
 _TIMEOUT_S = 60.0
 _GRACE_S = 5.0
@@ -64,8 +64,8 @@ def run_demo(picture: Path, console: Console) -> DemoReport:
     report = DemoReport(
         recordings=len(recordings), source_dt_us=model.contract.network.source_dt_us
     )
-    # The accuracies of all methods are computed while the first recordings stream at their pace.
-    measuring = _Background(model, recordings)
+    # The accuracies of all methods are computed, and the picture drawn, while recordings stream.
+    measuring = _Background(model, recordings, picture)
     with _daemon() as (feed, decisions_at), Decisions(decisions_at, timeout_s=_TIMEOUT_S) as seen:
         for title, speed, part in (
             ("at the sensor's own pace", "1", recordings[:_PACED_RECORDINGS]),
@@ -78,7 +78,6 @@ def run_demo(picture: Path, console: Console) -> DemoReport:
     report.agreeing = sum(
         report.live[r.path.name] == label for r, label in zip(recordings, best.decided, strict=True)
     )
-    _draw(picture, model, recordings, report.results)
     return report
 
 
@@ -175,10 +174,12 @@ def _missing(publisher: "subprocess.Popen[bytes]", streams: int, decisions: Deci
 
 
 class _Background:
-    """Evaluates in a thread; the engine and the kernels leave the interpreter free."""
+    """Evaluates and draws in a thread; engine and kernels leave the interpreter free."""
 
-    def __init__(self, model: StepModel, recordings: Sequence[DemoRecording]) -> None:
-        self._model, self._recordings = model, recordings
+    def __init__(
+        self, model: StepModel, recordings: Sequence[DemoRecording], picture: Path
+    ) -> None:
+        self._model, self._recordings, self._picture = model, recordings, picture
         self._results: list[Accuracy] = []
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -201,6 +202,7 @@ class _Background:
                 METHODS,
                 batch=_BATCH,
             )
+            _draw(self._picture, self._model, self._recordings, self._results)
         except Exception as error:  # noqa: BLE001  (it is raised again by wait)
             self._error = error
 

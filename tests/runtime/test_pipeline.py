@@ -131,6 +131,16 @@ def test_a_network_that_leaves_the_finite_numbers_is_no_decision(engine: Engine)
         decide(deployed(unstable), [make_chunk(900, 6, 5, 900_000)])
 
 
+def test_warming_up_leaves_no_trace(engine: Engine) -> None:
+    chunk = make_chunk(100, 6, 5, 20_000)
+    before = decide(deployed(engine), [chunk])
+    deployment = deployed(engine)
+    deployment.warm_up()
+    after = decide(deployment, [chunk])
+    assert [d.scores for d in after] == [d.scores for d in before]
+    assert after[-1].counters == before[-1].counters
+
+
 def test_a_broken_sum_is_said_aloud(engine: Engine) -> None:
     pipeline = deployed(engine).open("s", GEOMETRY)
     list(pipeline.feed(make_chunk(50, 6, 5, 5_000), 0.0))
