@@ -25,7 +25,9 @@ from retempo.sensors.geometry import Geometry, GridGeometry
 # A number that is not finite stays so: it is found before it can be the last word on a stream.
 _CHECK_STEPS = 256
 
-Every = Literal["bin", "change", "end"]
+# When a stream is decided besides at its end: at each bin, when the label changes, never, or in the
+# first bin that ends at or after each multiple of so many microseconds.
+Every = Literal["bin", "change", "end"] | int
 Clock = Callable[[], float]
 
 
@@ -107,12 +109,18 @@ class Pipeline:
         self._last = ((number + 1) * self._dt_us, self._readout(y), step_us)
         if self._on_step is not None:
             self._on_step(self._last[0], y, step_us)
-        if self._every == "end":
-            return None
-        label = self._labels[int(self._last[1].argmax())]
-        if self._every == "bin" or label != self._label:
-            return self._decide(arrived_us, final=False)
-        return None
+        return self._decide(arrived_us, final=False) if self._is_due(*self._last[:2]) else None
+
+    def _is_due(self, t_us: int, scores: NDArray[np.float64]) -> bool:
+        match self._every:
+            case "bin":
+                return True
+            case "end":
+                return False
+            case "change":
+                return self._labels[int(scores.argmax())] != self._label
+            case every_us:
+                return t_us // every_us != (t_us - self._dt_us) // every_us
 
     def _check_finite(self) -> None:
         if not self._engine.finite(self._state).all():

@@ -17,10 +17,13 @@ class FeedConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class DecisionsConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where decisions go out, how often, and in what form."""
+    """Where decisions go out, how often, and in what form.
+
+    `every` is `bin`, `change` (of the label) or a duration.
+    """
 
     bind: str = "tcp://127.0.0.1:7711"
-    every: Literal["bin", "change"] = "bin"
+    every: str = "bin"
     format: Literal["json", "msgpack"] = "json"
 
 

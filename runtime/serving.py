@@ -10,7 +10,7 @@ from retempo.exporters.step_model import load_step
 from retempo.runtime.binning import BinLayout, Mask, geometry_of, layout_of
 from retempo.runtime.engines import load_engine
 from retempo.runtime.errors import ConfigError
-from retempo.runtime.pipeline import Deployment
+from retempo.runtime.pipeline import Deployment, Every
 from retempo.runtime.serve_config import ServeConfig
 from retempo.runtime.units import parse_dt_us, parse_duration_us
 from retempo.sensors.geometry import Geometry, GridGeometry
@@ -34,6 +34,7 @@ def deployment_of(config: ServeConfig, folder: Path) -> Deployment:
         "window": _read(config.readout.window, "[readout] window", parse_dt_us),
     }
     lateness_us = _read(config.input.lateness, "[input] lateness", parse_duration_us)
+    every = _every(config.decisions.every)
     model = load_step(folder / config.model)
     engine = load_engine(model, model.resolution(dt_us, config.method, config.normalisation))
     deployment = Deployment(
@@ -42,10 +43,23 @@ def deployment_of(config: ServeConfig, folder: Path) -> Deployment:
         readout=config.readout.kind,
         span_us=spans_us.get(config.readout.kind, spans_us["leaky"]),
         lateness_us=lateness_us,
-        every=config.decisions.every,
+        every=every,
     )
     deployment.warm_up()
     return deployment
+
+
+def _every(text: str) -> Every:
+    if text == "bin":
+        return "bin"
+    if text == "change":
+        return "change"
+    try:
+        return parse_dt_us(text)
+    except ConfigError as error:
+        raise ConfigError(
+            f"[decisions] every is bin, change or a duration such as 20ms, got {text!r}"
+        ) from error
 
 
 def _read(text: str, key: str, parse: Callable[[str], int]) -> int:

@@ -96,7 +96,7 @@ bind = "ipc://{folder}/feed"
 
 [decisions]
 bind = "ipc://{folder}/decisions"
-every = "bin"
+every = "5ms"
 """,
             encoding="utf-8",
         )

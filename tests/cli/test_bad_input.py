@@ -140,6 +140,7 @@ def test_an_endpoint_that_is_none(
         ('[readout]\ntau = "0us"', "[readout] tau: expected a positive multiple of 1 us"),
         ('[input]\nlateness = "soon"', "[input] lateness: 'soon' is no duration"),
         ('[readout]\nkind = "sum"', "kind"),
+        ('[decisions]\nevery = "often"', "[decisions] every is bin, change or a duration"),
     ],
 )
 def test_a_config_value_is_named_with_its_key(

@@ -89,6 +89,16 @@ def test_changes_alone_tell_as_much_as_every_bin(engine: Engine) -> None:
     assert len(decide(deployed(engine, "end"), [chunk])) == 1
 
 
+@pytest.mark.parametrize("every_us", [500, 1_000, 7_000, 20_000, 1_000_000])
+def test_decisions_at_a_pace_are_those_of_their_bins(engine: Engine, every_us: int) -> None:
+    chunk = make_chunk(900, 6, 5, 60_000, start_us=3_200)
+    every = [d for d in decide(deployed(engine), [chunk]) if not d.final]
+    paced = [d for d in decide(deployed(engine, every_us), [chunk]) if not d.final]
+    due = [d for d in every if any(t % every_us == 0 for t in range(d.t_us - 999, d.t_us + 1))]
+    assert [(d.t_us, d.scores) for d in paced] == [(d.t_us, d.scores) for d in due]
+    assert [d.sequence for d in paced] == list(range(len(due)))
+
+
 def test_times_are_those_of_the_given_clock(engine: Engine) -> None:
     clock = Clock()
     deployment = Deployment(engine, layout_of(engine.model.contract.network.input), clock_us=clock)
