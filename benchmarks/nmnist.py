@@ -10,9 +10,11 @@ stopped.
 import argparse
 import csv
 import json
+import os
 import time
 from pathlib import Path
 
+import msgspec
 import numpy as np
 
 from retempo.exporters.network import DESCRIPTION_FILE, load_network
@@ -22,6 +24,7 @@ from retempo.training.config import load_train_config
 from retempo.training.datasets import open_folder
 from retempo.training.evaluation import Accuracy, evaluate, model_of
 from retempo.training.fit import train
+from retempo.training.history import HISTORY_FILE
 
 PRESET = Path(__file__).parents[1] / "configs" / "nmnist-radlif.toml"
 DTS_US = (20_000, 10_000, 5_000, 2_500, 2_000, 1_000)
@@ -33,7 +36,7 @@ NORM_ONLY = "none, norm adapted"
 
 def measure(run: Path, data: Path, seed: int) -> list[Accuracy]:
     """Train a seed unless it is trained, and evaluate it on the test recordings."""
-    if not (run / DESCRIPTION_FILE).exists():
+    if not _is_trained(run, seed):
         train(load_train_config(PRESET), run, data=data / "train", seed=seed)
     network = load_network(run)
     test = open_folder(data / "test", network.spec.labels)
@@ -46,6 +49,18 @@ def measure(run: Path, data: Path, seed: int) -> list[Accuracy]:
     return results + [
         Accuracy(r.dt_us, NORM_ONLY, r.correct, r.total, r.decided) for r in normalised
     ]
+
+
+def _is_trained(run: Path, seed: int) -> bool:
+    """Whether a whole run is there already; one of another preset or seed is an error."""
+    if not (run / DESCRIPTION_FILE).exists() or not (run / HISTORY_FILE).exists():
+        return False
+    history = json.loads((run / HISTORY_FILE).read_text())
+    wanted = json.loads(msgspec.json.encode(load_train_config(PRESET)))
+    same = all(history["config"][key] == wanted[key] for key in ("input", "network", "augment"))
+    if not same or history["seed"] != seed:
+        raise SystemExit(f"{run} is of another preset or seed; move it away, or name other --runs")
+    return True
 
 
 def table(seeds: dict[int, list[Accuracy]]) -> tuple[list[list[str]], list[Accuracy]]:
@@ -83,7 +98,9 @@ def main() -> None:
         print(f"seed {seed}: {time.perf_counter() - began:.0f} s, training {training_s[-1]:.0f} s")
     rows, means = table(seeds)
     options.out.mkdir(parents=True, exist_ok=True)
-    draw_accuracy(means, 10_000, options.out / "nmnist.png")
+    recordings = f"{seeds[SEEDS[0]][0].total} recordings, mean of {len(SEEDS)} seeds"
+    source_dt_us = load_network(options.runs / f"seed-{SEEDS[0]}").spec.source_dt_us
+    draw_accuracy(means, source_dt_us, options.out / "nmnist.png", recordings)
     with (options.out / "nmnist.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["seed", "dt_us", "method", "correct", "total", "reason"])
@@ -99,8 +116,9 @@ def main() -> None:
 
 RadLIF 2x128, trained at 10 ms on {len(open_folder(options.data / "train")):,} recordings
 ([configs/nmnist-radlif.toml](../../configs/nmnist-radlif.toml)), {np.median(training_s):.0f} s of
-training (median of {len(SEEDS)} seeds, 2 cores). Accuracy in % on {seeds[SEEDS[0]][0].total} test
-recordings: mean over seeds {", ".join(map(str, SEEDS))} (lowest to highest). `-`: the method does
+training (median of {len(SEEDS)} seeds, {os.cpu_count()} cores). Accuracy in % on
+{seeds[SEEDS[0]][0].total} test recordings: mean over seeds {", ".join(map(str, SEEDS))} (lowest
+to highest). `-`: the method does
 not fit this time step. The preset was chosen on held-out training recordings; the test recordings
 were read for this table alone.
 

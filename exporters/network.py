@@ -3,9 +3,7 @@
 No pickle: a checkpoint is data that cannot run.
 """
 
-import errno
-import os
-import tempfile
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,12 +17,14 @@ from safetensors.numpy import save as save_tensors
 
 from retempo.exporters.description import NetworkSpec, check_network
 from retempo.exporters.errors import NetworkError
+from retempo.exporters.files import write_together
 from retempo.exporters.neurons import neuron_named
 
 Matrix = NDArray[np.float32]
 
 DESCRIPTION_FILE = "network.json"
 WEIGHTS_FILE = "weights.safetensors"
+_DIGEST_KEY = "network.json sha256"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,19 +70,27 @@ def check(network: Network) -> None:
             raise NetworkError(f"{name} holds NaN or infinity; the training has diverged")
 
 
-def save_network(network: Network, run: Path) -> None:
-    """Write `network.json` and `weights.safetensors` into the folder `run`, each at once.
+def save_network(network: Network, run: Path, beside: Mapping[str, bytes] | None = None) -> None:
+    """Write `network.json` and `weights.safetensors` into the folder `run`, all at once.
+
+    Args:
+        network: what to write.
+        run: the folder, made if need be.
+        beside: further files of the run by name, written together with the checkpoint.
 
     Raises:
         NetworkError: the network is inconsistent, or the folder cannot be written.
     """
     check(network)
     description = msgspec.json.format(msgspec.json.encode(network.spec), indent=1)
-    weights = save_tensors({name: np.ascontiguousarray(w) for name, w in network.weights.items()})
+    weights = save_tensors(
+        {name: np.ascontiguousarray(matrix) for name, matrix in network.weights.items()},
+        metadata={_DIGEST_KEY: _digest(description)},
+    )
+    files = {WEIGHTS_FILE: weights, **(beside or {}), DESCRIPTION_FILE: description}
     try:
         run.mkdir(parents=True, exist_ok=True)
-        write_atomically(run / WEIGHTS_FILE, weights)
-        write_atomically(run / DESCRIPTION_FILE, description)
+        write_together({run / name: content for name, content in files.items()})
     except OSError as error:
         raise NetworkError(f"cannot write the run {run}: {error.strerror}") from error
 
@@ -105,31 +113,22 @@ def load_network(run: Path) -> Network:
         network = Network(spec, load_tensors(weights))
     except (msgspec.MsgspecError, SafetensorError) as error:
         raise NetworkError(f"{run} holds a damaged checkpoint: {error}") from error
+    wanted = _metadata(weights).get(_DIGEST_KEY)
+    if wanted not in (None, _digest(description)):
+        raise NetworkError(
+            f"{run} holds a {WEIGHTS_FILE} that was not written with its {DESCRIPTION_FILE}; "
+            "train it again"
+        )
     check(network)
     return network
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that it is whole or, after any fault, as it was before.
+def _digest(description: bytes) -> str:
+    return hashlib.sha256(description).hexdigest()
 
-    A link is followed, and what is no file is left alone.
 
-    Raises:
-        OSError: as the file system says, or the path is that of a folder, a device or a pipe.
-    """
-    path = path.resolve()
-    if path.exists() and not path.is_file():
-        raise OSError(errno.EINVAL, "it is no file", str(path))
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        Path(temporary).chmod(0o666 & ~umask)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+def _metadata(weights: bytes) -> dict[str, str]:
+    """The metadata of a safetensors file: its header is JSON behind a length of 8 bytes."""
+    length = int.from_bytes(weights[:8], "little")
+    header = msgspec.json.decode(weights[8 : 8 + length], type=dict[str, object])
+    return msgspec.convert(header.get("__metadata__", {}), dict[str, str])

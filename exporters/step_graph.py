@@ -15,7 +15,8 @@ from onnx import TensorProto, helper, numpy_helper
 from retempo.exporters.contract import METADATA_KEY, contract_of, encode_contract
 from retempo.exporters.description import LayerSpec
 from retempo.exporters.errors import NetworkError
-from retempo.exporters.network import Network, check, write_atomically
+from retempo.exporters.files import write_atomically
+from retempo.exporters.network import Network, check
 from retempo.exporters.neurons import Neuron, neuron_named
 from retempo.exporters.resolution import LayerResolution, Resolution
 

@@ -21,8 +21,8 @@ class Accuracy:
     """How many recordings a method decides rightly at a time step.
 
     `decided` is the label of each recording, None where no event reached a bin or the network left
-    the finite numbers. `reason` says why
-    a method does not fit this time step; then nothing is decided.
+    the finite numbers. `reason` says why a method does not fit this time step; then nothing is
+    decided.
     """
 
     dt_us: int

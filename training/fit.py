@@ -12,7 +12,8 @@ import numpy as np
 import torch
 
 from retempo.exporters.description import ChannelSpec, GridSpec, InputSpec
-from retempo.exporters.network import Network, save_network, write_atomically
+from retempo.exporters.files import check_writable
+from retempo.exporters.network import DESCRIPTION_FILE, WEIGHTS_FILE, Network, save_network
 from retempo.runtime.binning import layout_of
 from retempo.runtime.units import parse_dt_us
 from retempo.sensors.geometry import Geometry, GridGeometry
@@ -188,14 +189,19 @@ def split(dataset: Dataset, config: FitConfig) -> tuple[Dataset, Dataset | None]
 def _write_run(network: Network, history: History, out: Path) -> None:
     # Both made before anything is written, so that a fault in them leaves no part of a run.
     files = {HISTORY_FILE: encode_history(history), CURVE_FILE: draw_curve(history)}
-    save_network(network, out)
-    try:
-        for name, content in files.items():
-            write_atomically(out / name, content)
-    except OSError as error:
-        raise TrainingError(f"cannot write the run {out}: {error.strerror}") from error
+    save_network(network, out, files)
 
 
 def _check_out(out: Path) -> None:
+    """Find out before the training, not after it, that its run cannot be written."""
     if out.exists() and not out.is_dir():
         raise TrainingError(f"{out} is a file; name a folder for the run")
+    try:
+        check_writable(out)
+    except OSError as error:
+        raise TrainingError(
+            f"cannot write the run {out}: {error.strerror}: {error.filename}"
+        ) from error
+    for name in (HISTORY_FILE, CURVE_FILE, DESCRIPTION_FILE, WEIGHTS_FILE):
+        if (out / name).is_dir():
+            raise TrainingError(f"{out / name} is a folder in the way; name another --out")

@@ -22,6 +22,9 @@ def run(
     method: Annotated[
         list[str] | None, typer.Option(metavar="METHOD...", help="Methods; all if left out.")
     ] = None,
+    kind: Annotated[
+        str, typer.Option(metavar="KIND", help="folder, nmnist, shd or simulated-digits.")
+    ] = "folder",
     normalisation: Normalisation = None,
     batch: Annotated[
         int, typer.Option(min=1, help="Recordings stepped together; 1 decides exactly as replay.")
@@ -35,7 +38,7 @@ def run(
     from retempo.runtime.binning import check_geometry
     from retempo.runtime.units import format_duration, parse_dt_us
     from retempo.training.accuracy_plot import draw_accuracy, writable
-    from retempo.training.datasets import open_folder
+    from retempo.training.datasets import Request, open_dataset, open_folder
     from retempo.training.errors import TrainingError
     from retempo.training.evaluation import evaluate, model_of
 
@@ -45,7 +48,11 @@ def run(
     if plot is not None:
         writable(plot)
     model = model_of(network, str(run))
-    dataset = open_folder(data, network.spec.labels)
+    if kind == "folder":
+        dataset = open_folder(data, network.spec.labels)
+    else:
+        request = Request(split="test", path=data, labels=tuple(network.spec.labels))
+        dataset = open_dataset(kind, request)
     check_geometry(network.spec.input, dataset.geometry, str(data), str(run))
     recordings = [dataset[index] for index in range(len(dataset))]
     results = evaluate(

@@ -16,7 +16,9 @@ def run(
     data: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Recordings, instead of the preset's.")
     ] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Instead of the preset's.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, max=2**63 - 1, help="Instead of the preset's.")
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
     json: Json = False,
 ) -> None:

@@ -6,6 +6,7 @@ that are not in the training set.
 
 import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 from retempo.demo.assets import MODEL, RECORDINGS
@@ -23,9 +24,13 @@ def main(run: Path) -> None:
     resolution = resolve(network.spec, network.spec.source_dt_us, "lag")
     write_step(network, resolution, MODEL)
     dataset = open_dataset("simulated-digits", Request(split="test"))
-    shutil.rmtree(RECORDINGS, ignore_errors=True)
-    write_folder(limited(dataset, _RECORDINGS), RECORDINGS)
+    with tempfile.TemporaryDirectory(dir=RECORDINGS.parent) as folder:
+        write_folder(limited(dataset, _RECORDINGS), Path(folder) / "new")
+        shutil.rmtree(RECORDINGS, ignore_errors=True)
+        (Path(folder) / "new").rename(RECORDINGS)
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        raise SystemExit("usage: python -m retempo.demo.make RUN")
     main(Path(sys.argv[1]))

@@ -168,6 +168,17 @@ def test_an_output_that_cannot_take_a_file(
     assert "it is a folder" in line
 
 
+def test_a_run_that_cannot_be_written_is_known_before_the_training(
+    invoke: Invoke, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    preset = Path(__file__).parents[2] / "configs" / "simulated-digits.toml"
+    line = one_line(invoke("train", preset, "--out", tmp_path / "file" / "run"))
+    assert "cannot write the run" in line
+    (tmp_path / "run" / "network.json").mkdir(parents=True)
+    assert "in the way" in one_line(invoke("train", preset, "--out", tmp_path / "run"))
+
+
 def test_a_mask_outside_the_sensor(invoke: Invoke, demo_model: Path, tmp_path: Path) -> None:
     shutil.copy(demo_model, tmp_path / "m.onnx")
     config = tmp_path / "c.toml"

@@ -135,6 +135,17 @@ def test_evaluate_decides_as_replay_does(
         assert labels == result["decided"]
 
 
+def test_evaluate_takes_other_data_sets_than_folders(
+    invoke: Invoke, run_folder: Path, tmp_path: Path
+) -> None:
+    options = ["--kind", "simulated-digits", "--dt", "10ms", "--method", "none", "--batch", "64"]
+    report = invoke("evaluate", run_folder, "--data", tmp_path, *options, "--json").json
+    assert isinstance(report, dict)
+    (result,) = report["results"]
+    assert result["total"] == 400
+    assert result["accuracy"] > 95.0
+
+
 def test_evaluate_prints_a_table(
     invoke: Invoke, run_folder: Path, demo_recordings: list[Path], tmp_path: Path
 ) -> None:

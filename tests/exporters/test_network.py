@@ -11,6 +11,7 @@ from hypothesis import given, settings
 
 from retempo.exporters.description import ChannelSpec, GridSpec, InputSpec
 from retempo.exporters.errors import NetworkError
+from retempo.exporters.files import check_writable, write_atomically, write_together
 from retempo.exporters.network import (
     DESCRIPTION_FILE,
     WEIGHTS_FILE,
@@ -18,7 +19,6 @@ from retempo.exporters.network import (
     check,
     load_network,
     save_network,
-    write_atomically,
 )
 from tests.builders import make_network, neuron_names, seeds
 
@@ -134,3 +134,40 @@ def test_a_link_is_followed_and_a_pipe_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="it is no file"):
         write_atomically(pipe, b"new")
     assert pipe.is_fifo()
+
+
+def test_files_of_a_run_are_all_new_or_all_as_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = [tmp_path / name for name in ("a", "b", "c")]
+    write_together(dict.fromkeys(paths, b"old"))
+    synced, real = [], os.fsync
+
+    def fail_at_the_third(handle: int) -> None:
+        synced.append(handle)
+        if len(synced) == 3:
+            raise OSError(28, "No space left on device")
+        real(handle)
+
+    monkeypatch.setattr(os, "fsync", fail_at_the_third)
+    with pytest.raises(OSError, match="No space left"):
+        write_together(dict.fromkeys(paths, b"new"))
+    assert [path.read_bytes() for path in paths] == [b"old"] * 3
+    assert sorted(tmp_path.iterdir()) == paths
+
+
+def test_weights_of_another_description_are_refused(tmp_path: Path) -> None:
+    """Shapes alike, networks not: only a digest tells them apart."""
+    save_network(make_network(seed=1), tmp_path / "one")
+    save_network(make_network(seed=2), tmp_path / "two")
+    weights = (tmp_path / "two" / WEIGHTS_FILE).read_bytes()
+    (tmp_path / "one" / WEIGHTS_FILE).write_bytes(weights)
+    with pytest.raises(NetworkError, match=r"was not written with its network\.json"):
+        load_network(tmp_path / "one")
+
+
+def test_a_folder_that_cannot_be_written_is_known_beforehand(tmp_path: Path) -> None:
+    check_writable(tmp_path / "new" / "run")
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(NotADirectoryError):
+        check_writable(tmp_path / "file" / "run")

@@ -4,7 +4,7 @@ from collections import deque
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from retempo.exporters import reference
@@ -76,6 +76,8 @@ def test_one_step_from_a_random_state(
     # The oldest spikes of the history are the ones that the step reads.
     seen = {n: v[-1] if n.endswith(".spikes") else v for n, v in saved.items()}
     after, expected = reference.step(network, engine.resolution, seen, x)
+    hidden_u = [after[f"{layer.name}.state"][0] for layer in network.spec.layers[:-1]]
+    assume(min(float(np.abs(u - 1.0).min()) for u in hidden_u) > 1e-4)
     np.testing.assert_allclose(y, expected, atol=1e-5)
     for name, values in engine.save_state(state).items():
         newest = values[0] if name.endswith(".spikes") else values
@@ -108,8 +110,10 @@ def test_a_thousand_steps_spike_alike_but_at_the_threshold(
             u = plain.state[name.replace(".spikes", ".state")][0]
             differ = saved[name][0] != plain.state[name]
             assert (np.abs(u[differ] - 1.0) < 1e-4).all()
-            apart = apart or bool(differ.any())
             spikes += float(saved[name][0].sum())
+            apart = bool(differ.any())
+            if apart:  # the layers behind it hear other spikes
+                break
         if apart:  # a spike at the threshold: from here on both are right, and differ
             break
         np.testing.assert_allclose(y, expected, atol=1e-3)
