@@ -8,12 +8,16 @@ import torch
 from torch import Tensor
 
 from retempo.runtime.binning import BinLayout, Bins
+from retempo.runtime.errors import InputError
 from retempo.runtime.recorded import bin_recording
 from retempo.sensors.events import EventChunk
 from retempo.training.datasets import Dataset, Labelled
+from retempo.training.errors import TrainingError
 
 # Some 1.3 GB of columns; beyond it recordings are loaded afresh each time.
 KEPT_EVENTS = 100_000_000
+# What the bins of a batch may take; packing and learning take several times as much.
+MOST_BATCH_BYTES = 8 << 30
 
 
 class Batch(NamedTuple):
@@ -76,8 +80,39 @@ def batches(
     size: int,
     vary: Callable[[EventChunk], EventChunk] = lambda events: events,
 ) -> Iterator[Batch]:
-    """Yield batches of `size` recordings in the order given, each varied and then binned."""
+    """Yield batches of `size` recordings in the order given, each varied and then binned.
+
+    Raises:
+        TrainingError: the bins of a batch take more than `MOST_BATCH_BYTES`.
+    """
     for begin in range(0, len(order), size):
         items = [recordings[index] for index in order[begin : begin + size]]
-        bins = [bin_recording(vary(item.events), plan.layout, plan.dt_us)[0] for item in items]
-        yield pack(bins, [item.label for item in items])
+        yield pack(_binned(items, plan, vary), [item.label for item in items])
+
+
+def _binned(
+    items: Sequence[Labelled], plan: BinPlan, vary: Callable[[EventChunk], EventChunk]
+) -> list[Bins]:
+    bins: list[Bins] = []
+    for item in items:
+        try:
+            rows, _ = bin_recording(vary(item.events), plan.layout, plan.dt_us)
+        except (InputError, MemoryError) as error:
+            raise _too_large(items, plan, f"{item.name} alone is too long to be held") from error
+        bins.append(rows)
+        taken = sum(part.nbytes for part in bins)
+        if taken > MOST_BATCH_BYTES:
+            raise _too_large(
+                items,
+                plan,
+                f"{len(bins)} of them take {taken / 2**30:.1f} GiB, expected at most "
+                f"{MOST_BATCH_BYTES / 2**30:.1f} GiB in all",
+            )
+    return bins
+
+
+def _too_large(items: Sequence[Labelled], plan: BinPlan, what: str) -> TrainingError:
+    return TrainingError(
+        f"a batch of {len(items)} recordings in bins of {plan.dt_us} us: {what}; raise [input] dt "
+        "or downsample, or lower [fit] batch"
+    )

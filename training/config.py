@@ -1,5 +1,6 @@
 """A training preset: TOML as msgspec structs."""
 
+import math
 from pathlib import Path
 from typing import Annotated
 
@@ -14,7 +15,7 @@ from retempo.training.errors import TrainingError
 
 Count = Annotated[int, Meta(ge=1)]
 Share = Annotated[float, Meta(ge=0.0, lt=1.0)]
-NonNegative = Annotated[float, Meta(ge=0.0)]
+Neurons = Annotated[int, Meta(ge=1, le=65_536)]
 Positive = Annotated[float, Meta(gt=0.0)]
 
 
@@ -48,7 +49,7 @@ class NetworkConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     neuron: str = "radlif"
-    hidden: Annotated[list[Count], Meta(min_length=1)] = msgspec.field(
+    hidden: Annotated[list[Neurons], Meta(min_length=1)] = msgspec.field(
         default_factory=lambda: [128, 128]
     )
     dropout: Share = 0.3
@@ -64,8 +65,8 @@ class AugmentConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     are left out, for which the others weigh more.
     """
 
-    shift: Annotated[int, Meta(ge=0)] = 0
-    rotate_deg: NonNegative = 0.0
+    shift: Annotated[int, Meta(ge=0, le=1_000)] = 0
+    rotate_deg: Annotated[float, Meta(ge=0.0, le=180.0)] = 0.0
     zoom: Share = 0.0
     shear: Share = 0.0
     time_stretch: Share = 0.0
@@ -104,13 +105,19 @@ def load_train_config(path: Path) -> TrainConfig:
 
     Raises:
         ConfigError: the file is missing, malformed, or has an unknown key.
-        TrainingError: a value names no neuron, no duration or no range.
+        TrainingError: `[data] path` names no home folder, or see `check_config`.
     """
     config = load_config(path, TrainConfig)
     check_config(config)
     if config.data.path is None:
         return config
-    folder = path.parent / Path(config.data.path).expanduser()
+    try:
+        folder = path.parent / Path(config.data.path).expanduser()
+    except RuntimeError as error:
+        raise TrainingError(
+            f"{path}: [data] path is {config.data.path!r}, but that user has no home folder; "
+            "write the folder out"
+        ) from error
     return msgspec.structs.replace(
         config, data=msgspec.structs.replace(config.data, path=str(folder))
     )
@@ -121,8 +128,14 @@ def check_config(config: TrainConfig) -> None:
 
     Raises:
         ConfigError: `[input] dt` is no time step.
-        TrainingError: the neuron is unknown or no hidden one, or a range is not within its own.
+        TrainingError: a number is not finite, the neuron is unknown or no hidden one, or a range
+            is not within its own.
     """
+    for section in ("network", "augment", "fit"):
+        for key, value in msgspec.structs.asdict(getattr(config, section)).items():
+            # TOML has nan and inf, and nan passes every bound.
+            if isinstance(value, float) and not math.isfinite(value):
+                raise TrainingError(f"[{section}] {key} is {value}, expected a finite number")
     parse_dt_us(config.input.dt)
     parameter_ranges(config.network)
 

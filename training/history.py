@@ -9,6 +9,9 @@ from retempo.training.config import TrainConfig
 HISTORY_FILE = "training.json"
 CURVE_FILE = "curve.png"
 
+# Up to here each epoch is a dot of its own: a line through a single point is invisible.
+_MARKED_EPOCHS = 20
+
 
 class Epoch(msgspec.Struct, frozen=True):
     """One pass over the training recordings; accuracies are shares.
@@ -51,16 +54,20 @@ def draw_curve(history: History) -> bytes:
     from matplotlib.ticker import MaxNLocator
 
     numbers = [epoch.number for epoch in history.epochs]
+    losses = [epoch.loss for epoch in history.epochs]
+    marker = "o" if len(numbers) <= _MARKED_EPOCHS else ""
     figure = Figure(figsize=(7.0, 5.5), layout="constrained")
     FigureCanvasAgg(figure)
     above, below = figure.subplots(2, 1, sharex=True)
     train = [100.0 * epoch.train_accuracy for epoch in history.epochs]
-    above.plot(numbers, train, color="tab:blue", label="train (varied, with dropout)")
+    label = "train (varied, with dropout)"
+    above.plot(numbers, train, color="tab:blue", marker=marker, label=label)
     measured = [e for e in history.epochs if e.held_out_accuracy is not None]
     if measured:
         shares = [100.0 * (e.held_out_accuracy or 0.0) for e in measured]
         label = f"held out ({history.held_out} recordings)"
-        above.plot([e.number for e in measured], shares, color="tab:orange", label=label)
+        held_out = [e.number for e in measured]
+        above.plot(held_out, shares, color="tab:orange", marker=marker, label=label)
     above.set_ylabel("accuracy (%)")
     above.set_ylim(0.0, 101.0)
     above.legend(loc="lower right")
@@ -70,11 +77,11 @@ def draw_curve(history: History) -> bytes:
         f"{network.neuron} {hidden} at {history.config.input.dt}, "
         f"{history.recordings} recordings, seed {history.seed}"
     )
-    below.plot(numbers, [epoch.loss for epoch in history.epochs], color="tab:blue")
-    below.set_ylim(bottom=0.0)
+    below.plot(numbers, losses, color="tab:blue", marker=marker)
+    below.set_ylim(0.0, 1.08 * max(losses, default=0.0) or 1.0)
     below.set_ylabel("training loss")
     below.set_xlabel("epoch")
-    below.xaxis.set_major_locator(MaxNLocator(integer=True))
+    below.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     for axes in (above, below):
         axes.grid(alpha=0.3)
     picture = io.BytesIO()

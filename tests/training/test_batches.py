@@ -62,6 +62,33 @@ def test_recordings_are_loaded_once_while_there_is_room() -> None:
     assert loads == [0, 1, 2, 2, 2]
 
 
+def test_a_batch_beyond_memory_says_how_to_make_it_smaller(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    dataset = make_dataset([80, 30, 50])
+    fine = BinPlan(LAYOUT, 1_000)
+    sizes = [bin_recording(dataset[k].events, LAYOUT, 1_000)[0].nbytes for k in range(3)]
+    monkeypatch.setattr("retempo.training.batches.MOST_BATCH_BYTES", sum(sizes))
+    assert len(list(batches(Kept(dataset), fine, [0, 1, 2], size=3))) == 1
+    monkeypatch.setattr("retempo.training.batches.MOST_BATCH_BYTES", sum(sizes) - 1)
+    advice = r"raise \[input\] dt or downsample, or lower \[fit\] batch$"
+    with pytest.raises(TrainingError, match=rf"3 recordings in bins of 1000 us: 3 .*{advice}"):
+        list(batches(Kept(dataset), fine, [0, 1, 2], size=3))
+
+
+def test_a_recording_beyond_memory_says_how_to_make_it_smaller() -> None:
+    days = EventChunk(
+        t_us=np.arange(0, 30_000_000, 400_000, dtype=np.int64),
+        t_end_us=30_000_000,
+        x=np.zeros(75, np.uint16),
+        y=np.zeros(75, np.uint16),
+        on=np.ones(75, np.bool_),
+    )
+    endless = Dataset("endless", GRID, ("a",), ("r0",), (0,), lambda _: days)
+    with pytest.raises(TrainingError, match=r"1 us: r0 alone is too long .*raise \[input\] dt"):
+        list(batches(Kept(endless), BinPlan(LAYOUT, 1), [0], size=1))
+
+
 def test_no_augmentation_changes_nothing() -> None:
     events = make_chunk(100, 12, 10, 50_000)
     same = vary(events, AugmentConfig())
@@ -81,22 +108,6 @@ def test_a_shift_moves_every_event_alike_and_loses_none_unseen(shift: int, seed:
     assert abs(int(steps[0])) <= shift
     _, counts = bin_recording(moved, LAYOUT, 5_000)
     assert counts[BINNED] + counts[INVALID] == 100
-
-
-@given(seeds)
-def test_turning_keeps_distances_from_the_centre_but_for_rounding(seed: int) -> None:
-    corners = EventChunk(
-        t_us=np.arange(4, dtype=np.int64),
-        t_end_us=3,
-        x=np.array([3, 8, 3, 8], np.uint16),
-        y=np.array([2, 2, 7, 7], np.uint16),
-        on=np.ones(4, np.bool_),
-    )
-    turned = vary(corners, AugmentConfig(rotate_deg=45.0), seed)
-    assert turned.x is not None
-    assert turned.y is not None
-    radius = np.hypot(turned.x - 5.5, turned.y - 4.5)
-    np.testing.assert_allclose(radius, np.hypot(2.5, 2.5), atol=0.75)
 
 
 @given(seeds)

@@ -38,6 +38,12 @@ def test_a_data_path_starts_from_the_presets_folder(tmp_path: Path) -> None:
     assert load_train_config(absolute).data.path == "/digits"
 
 
+def test_a_home_folder_of_nobody_is_refused(tmp_path: Path) -> None:
+    nobody = write(tmp_path, '[data]\nkind = "folder"\npath = "~nobodyhere/x"\n')
+    with pytest.raises(TrainingError, match="'~nobodyhere/x', but that user has no home folder"):
+        load_train_config(nobody)
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [
@@ -45,6 +51,7 @@ def test_a_data_path_starts_from_the_presets_folder(tmp_path: Path) -> None:
         ('[network]\nneuron = "leaky_readout"', "leaky_readout, expected one that spikes"),
         ("[network]\nranges = { c = [0.0, 1.0] }", "radlif has no parameter 'c'; it has alpha"),
         ("[network]\nranges = { a = [0.0, 2.0] }", r"a = \[0, 2\] is not within the model's"),
+        ("[fit]\nlearning_rate = inf", r"\[fit\] learning_rate is inf, expected a finite number"),
     ],
 )
 def test_a_network_that_cannot_be_is_refused(tmp_path: Path, line: str, message: str) -> None:
@@ -59,7 +66,12 @@ def test_a_network_that_cannot_be_is_refused(tmp_path: Path, line: str, message:
         ("[fit]\nepochs = 0", "Expected int >= 1 - at"),
         ('[fit]\nbatch = "many"', "Expected int, got str"),
         ("[network]\nhidden = []", "length >= 1"),
+        ("[network]\nhidden = [65_537]", "Expected int <= 65536"),
         ("[network]\ndropout = 1.0", "Expected float < 1"),
+        ("[augment]\nrotate_deg = 180.5", "Expected float <= 180"),
+        ("[augment]\nrotate_deg = inf", "Expected float <= 180"),
+        ("[augment]\nzoom = nan", "Expected float"),
+        ("[augment]\nshift = 1_001", "Expected int <= 1000"),
         ('[input]\ndt = "10 minutes"', "is no duration"),
     ],
 )

@@ -6,13 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
-import h5py
 import numpy as np
 import pytest
 
 from retempo.sensors.events import EventChunk
 from retempo.sensors.files import write_nmnist
-from retempo.sensors.geometry import ChannelGeometry, GridGeometry
+from retempo.sensors.geometry import GridGeometry
 from retempo.training.datasets import (
     Dataset,
     Request,
@@ -23,9 +22,9 @@ from retempo.training.datasets import (
     subset,
     write_folder,
 )
-from retempo.training.datasets.shd import read_shd
 from retempo.training.errors import DatasetError
 from tests.builders import make_chunk
+from tests.training.test_shd import write_shd
 
 
 def assert_same_events(got: EventChunk, expected: EventChunk) -> None:
@@ -157,49 +156,13 @@ def test_simulated_digits_keep_test_images_out_of_training() -> None:
     assert set(test.targets) == set(range(10))
 
 
-def write_shd(path: Path, recordings: int = 4) -> None:
-    """The layout of the published files: ragged half-precision seconds and 16-bit units."""
-    rng = np.random.default_rng(0)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with h5py.File(path, "w") as file:
-        spikes = file.create_group("spikes")
-        times = spikes.create_dataset("times", (recordings,), h5py.vlen_dtype(np.float16))
-        units = spikes.create_dataset("units", (recordings,), h5py.vlen_dtype(np.uint16))
-        for index in range(recordings):
-            times[index] = rng.uniform(0.0, 1.2, 50 + index).astype(np.float16)
-            units[index] = rng.integers(0, 700, 50 + index).astype(np.uint16)
-        file["labels"] = np.arange(recordings, dtype=np.uint16) % 2
-        file.create_group("extra")["keys"] = np.array([b"null", b"eins"])
-
-
-def test_shd_is_read_as_sorted_channel_events_in_microseconds(tmp_path: Path) -> None:
-    path = tmp_path / "shd_train.h5"
-    write_shd(path)
-    dataset = open_dataset("shd", Request("train", tmp_path))
-    assert dataset.labels == ("null", "eins")
-    assert dataset.targets == (0, 1, 0, 1)
-    assert dataset.geometry == ChannelGeometry(700)
-    with h5py.File(path) as file:
-        seconds, units = file["spikes/times"][2], file["spikes/units"][2]
-    order = np.argsort(seconds, kind="stable")
-    events = dataset[2].events
-    np.testing.assert_array_equal(events.t_us, np.rint(seconds[order].astype(float) * 1e6))
-    np.testing.assert_array_equal(events.channel, units[order])
-
-
-def test_a_file_that_is_no_shd_is_named(tmp_path: Path) -> None:
-    (tmp_path / "shd_test.h5").write_bytes(b"nothing like HDF5")
-    with pytest.raises(DatasetError, match=r"shd_test\.h5 is no SHD file"):
-        open_dataset("shd", Request("test", tmp_path))
-
-
-def test_shd_with_units_beyond_the_cochlea_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "shd_train.h5"
-    write_shd(path)
-    with h5py.File(path, "a") as file:
-        file["spikes/units"][1] = np.full(51, 700, np.uint16)
-    with pytest.raises(DatasetError, match=r"recording 1 has 51 times, 51 units, and units up to"):
-        read_shd(path)
+def test_a_download_that_leaves_nothing_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "tonic", ModuleType("tonic"))
+    monkeypatch.setitem(sys.modules, "tonic.datasets", tonic_that(lambda _: None))
+    with pytest.raises(DatasetError, match=r"tonic fetched NMNIST into .*, but no Train; empty"):
+        open_dataset("nmnist", Request("train", tmp_path, download=True))
 
 
 def test_full_nmnist_is_read_from_its_published_folders(tmp_path: Path) -> None:

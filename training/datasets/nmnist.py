@@ -7,8 +7,7 @@ Datasets Using Saccades, 2015.
 from retempo.training.datasets.dataset import Dataset
 from retempo.training.datasets.folder import open_folder
 from retempo.training.datasets.request import Request, folder_of
-from retempo.training.datasets.tonic_download import download
-from retempo.training.errors import DatasetError
+from retempo.training.datasets.tonic_download import found
 
 
 def open_nmnist(request: Request) -> Dataset:
@@ -19,11 +18,5 @@ def open_nmnist(request: Request) -> Dataset:
             unfit, see `open_folder`.
     """
     folder = folder_of(request, "nmnist")
-    split = request.split.capitalize()
-    places = (folder / split, folder / "NMNIST" / split)
-    if not any(place.is_dir() for place in places):
-        download("NMNIST", folder, train=request.split == "train", allowed=request.download)
-    for place in places:
-        if place.is_dir():
-            return open_folder(place, request.labels)
-    raise DatasetError(f"{folder} holds no folder {split}; fetch it with [data] download = true")
+    split = found(request, folder, "NMNIST", request.split.capitalize())
+    return open_folder(split, request.labels)

@@ -16,10 +16,13 @@ from retempo.sensors.events import EventChunk
 from retempo.sensors.geometry import ChannelGeometry
 from retempo.training.datasets.dataset import Dataset
 from retempo.training.datasets.request import Request, folder_of
-from retempo.training.datasets.tonic_download import download
+from retempo.training.datasets.tonic_download import found
 from retempo.training.errors import DatasetError
 
 GEOMETRY = ChannelGeometry(700)
+
+# A day: far beyond any recording, and far within 64-bit microseconds.
+_LONGEST_S = 86_400.0
 
 
 def open_shd(request: Request) -> Dataset:
@@ -29,14 +32,7 @@ def open_shd(request: Request) -> Dataset:
         DatasetError: the file is missing and must not or cannot be fetched, or `read_shd` fails.
     """
     folder = folder_of(request, "shd")
-    name = f"shd_{request.split}.h5"
-    places = (folder / name, folder / "SHD" / name)
-    if not any(path.is_file() for path in places):
-        download("SHD", folder, train=request.split == "train", allowed=request.download)
-    for path in places:
-        if path.is_file():
-            return read_shd(path, request.labels)
-    raise DatasetError(f"{folder} holds no {name}; fetch it with [data] download = true")
+    return read_shd(found(request, folder, "SHD", f"shd_{request.split}.h5"), request.labels)
 
 
 def read_shd(path: Path, labels: tuple[str, ...] | None = None) -> Dataset:
@@ -53,11 +49,16 @@ def read_shd(path: Path, labels: tuple[str, ...] | None = None) -> Dataset:
         raise DatasetError("shd needs h5py; pip install 'retempo[train]'") from error
     try:
         with h5py.File(path, "r") as file:
-            words = tuple(_text(key) for key in file["extra/keys"][:])
-            targets = tuple(int(target) for target in file["labels"][:])
+            keys, targets = file["extra/keys"][:], file["labels"][:]
             times, units = file["spikes/times"][:], file["spikes/units"][:]
-    except (OSError, KeyError, TypeError) as error:
+    except (OSError, KeyError, TypeError, ValueError) as error:
         raise DatasetError(f"{path} is no SHD file: {_one_line(error)}") from error
+    words = _words(path, keys)
+    if targets.dtype.kind not in "iu":
+        raise DatasetError(
+            f"{path} is damaged: labels are {targets.dtype}, expected whole numbers, the places of "
+            "words in extra/keys"
+        )
     if labels is not None and labels != words:
         raise DatasetError(f"{path} has the labels {', '.join(words)}, not {', '.join(labels)}")
     if not len(times) == len(units) == len(targets):
@@ -72,30 +73,54 @@ def read_shd(path: Path, labels: tuple[str, ...] | None = None) -> Dataset:
         geometry=GEOMETRY,
         labels=words,
         names=tuple(chunk.stream for chunk in chunks),
-        targets=targets,
+        targets=tuple(targets.tolist()),
         load=chunks.__getitem__,
     )
 
 
 def _chunk(path: Path, index: int, times_s: Any, units: Any) -> EventChunk:
-    name = f"{path.stem}-{index:05d}"
-    if times_s.shape != units.shape or (units >= GEOMETRY.channels).any():
-        raise DatasetError(
-            f"{path} is damaged: recording {index} has {len(times_s)} times, {len(units)} units, "
-            f"and units up to {max(units, default=0)}; expected equal counts and {GEOMETRY}"
-        )
+    wrong = _wrong_with(times_s, units)
+    if wrong:
+        raise DatasetError(f"{path} is damaged: recording {index} has {wrong}")
     t_us = np.rint(times_s.astype(np.float64) * 1e6).astype(np.int64)
     order = np.argsort(t_us, kind="stable")
     return EventChunk(
         t_us=t_us[order],
         t_end_us=int(t_us.max(initial=0)),
         channel=units[order].astype(np.uint16),
-        stream=name,
+        stream=f"{path.stem}-{index:05d}",
     )
 
 
-def _text(key: object) -> str:
-    return key.decode() if isinstance(key, bytes) else str(key)
+def _wrong_with(times_s: Any, units: Any) -> str:
+    """Return what is wrong with the columns of a recording, and nothing if they are sound."""
+    if np.ndim(times_s) != 1 or times_s.dtype.kind not in "fiu":
+        return f"times of {_kind(times_s)}, expected a row of seconds"
+    if np.ndim(units) != 1 or units.dtype.kind not in "iu":
+        return f"units of {_kind(units)}, expected a row of whole numbers"
+    if len(times_s) != len(units):
+        return f"{len(times_s)} times and {len(units)} units, expected as many of both"
+    times_s = times_s.astype(np.float64)
+    sound = (times_s >= 0.0) & (times_s <= _LONGEST_S)
+    if not sound.all():
+        return f"the time {times_s[~sound][0]:g} s, expected 0 s to {_LONGEST_S:g} s"
+    sound = (units >= 0) & (units < GEOMETRY.channels)
+    if not sound.all():
+        return f"the unit {units[~sound][0]}, expected 0 to {GEOMETRY.channels - 1}"
+    return ""
+
+
+def _kind(values: Any) -> str:
+    return f"{np.asarray(values).dtype} in {np.ndim(values)} dimensions"
+
+
+def _words(path: Path, keys: Any) -> tuple[str, ...]:
+    try:
+        return tuple(key.decode() if isinstance(key, bytes) else str(key) for key in keys)
+    except UnicodeDecodeError as error:
+        raise DatasetError(
+            f"{path} is damaged: extra/keys holds {error.object!r}, expected words in UTF-8"
+        ) from error
 
 
 def _one_line(error: BaseException) -> str:

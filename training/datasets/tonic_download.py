@@ -6,7 +6,25 @@ Tonic only downloads and unpacks here; the files are read by our own readers.
 from importlib import import_module
 from pathlib import Path
 
+from retempo.training.datasets.request import Request
 from retempo.training.errors import DatasetError
+
+
+def found(request: Request, folder: Path, name: str, place: str) -> Path:
+    """Return `folder/place` or `folder/name/place`, where tonic puts it, fetched if need be.
+
+    Raises:
+        DatasetError: it is missing and must not or cannot be fetched.
+    """
+    places = (folder / place, folder / name / place)
+    if not any(path.exists() for path in places):
+        download(name, folder, train=request.split == "train", allowed=request.download)
+    for path in places:
+        if path.exists():
+            return path
+    raise DatasetError(
+        f"tonic fetched {name} into {folder}, but no {place}; empty the folder and fetch it anew"
+    )
 
 
 def download(name: str, folder: Path, *, train: bool, allowed: bool) -> None:
