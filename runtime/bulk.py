@@ -39,7 +39,10 @@ def _decide_batch(
         for stream, rows in enumerate(bins):
             state.x[stream] = rows[step] if step < len(rows) else 0.0
         mean = readout(engine.step(state))
-        for stream, rows in enumerate(bins):
-            if step == len(rows) - 1 and engine.finite(state)[stream]:
-                scores[stream] = mean[stream].copy()
+        ended = [stream for stream, rows in enumerate(bins) if step == len(rows) - 1]
+        if ended:
+            finite = engine.finite(state)
+            for stream in ended:
+                if finite[stream]:
+                    scores[stream] = mean[stream].copy()
     return scores

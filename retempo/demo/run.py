@@ -19,6 +19,7 @@ from retempo.demo.assets import MODEL, DemoRecording, load_model, load_recording
 from retempo.demo.live import LiveView
 from retempo.demo.picture import Trace, draw_demo
 from retempo.exporters.step_model import StepModel
+from retempo.runtime.binning import geometry_of
 from retempo.runtime.engines import load_engine
 from retempo.runtime.errors import RunError
 from retempo.runtime.pipeline import deploy, host_clock_us
@@ -224,7 +225,7 @@ def _draw(
         k for k, recording in enumerate(recordings) if with_it[k] == recording.label != without[k]
     ]
     shown = recordings[telling[0] if telling else 0]
-    geometry = deploy(load_engine(model)).geometry
+    geometry = geometry_of(model.contract.network.input)
     assert isinstance(geometry, GridGeometry)  # noqa: S101  (the demo's camera is a grid)
     draw_demo(
         path,

@@ -1,7 +1,6 @@
 """The daemon as a process and as a socket: signals, endpoints, many and foreign senders."""
 
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -12,12 +11,10 @@ from typing import cast
 import msgspec
 import pytest
 
-from retempo.runtime.config import load_config
 from retempo.runtime.daemon import run_daemon
-from retempo.runtime.errors import ConfigError, FeedError
+from retempo.runtime.errors import FeedError
 from retempo.runtime.feed import MAX_MESSAGE_BYTES, Credit, Ended, Rejection
 from retempo.runtime.publisher import publish
-from retempo.runtime.serve_config import ServeConfig
 from retempo.runtime.subscriber import Decisions
 from retempo.sensors.pieces import no_events
 from retempo.sensors.wire import Cursor, encode_message
@@ -230,51 +227,6 @@ def test_a_subscriber_without_a_daemon_is_told() -> None:
         Decisions("tcp://127.0.0.1:9", timeout_s=0.1)
 
 
-def test_a_port_in_use_is_said_with_the_key_that_sets_it() -> None:
-    with running_daemon() as daemon:
-        for feed, out, key in (
-            (daemon.feed, "tcp://127.0.0.1:*", r"\[feed\] bind"),
-            ("tcp://127.0.0.1:*", daemon.feed, r"\[decisions\] bind"),
-        ):
-            with pytest.raises(FeedError, match=f"{daemon.feed}: the port is in use; .* {key}"):
-                run_daemon(deployment(), feed, out)
-
-
-@pytest.mark.parametrize(
-    ("endpoint", "reason"),
-    [
-        ("nonsense", "is no endpoint; write tcp://"),
-        ("smoke://here", "is no endpoint; write tcp://"),
-        ("tcp://192.0.2.1:7710", "no address of this machine"),
-        ("ipc:///" + "x" * 200, "cannot listen at|is no endpoint"),
-    ],
-)
-def test_an_endpoint_that_cannot_be_bound_is_refused(endpoint: str, reason: str) -> None:
-    with pytest.raises(FeedError, match=reason):
-        run_daemon(deployment(), endpoint, "tcp://127.0.0.1:*")
-
-
-def test_an_ipc_socket_left_by_a_killed_daemon_is_taken_over(tmp_path: Path) -> None:
-    feed, out = (f"ipc://{tmp_path / name}" for name in ("feed", "out"))
-    with daemon_process(feed, out) as (process, _):
-        process.kill()
-        process.wait(RECEIVE_S)
-    assert (tmp_path / "feed").is_socket()
-    with daemon_process(feed, out) as (_, ready):
-        assert ready["feed"] == feed
-        assert publish(Recorded("a", [events([1])]), feed).events == 1
-        with pytest.raises(FeedError, match="another program listens there"):
-            run_daemon(deployment(), feed, "tcp://127.0.0.1:*")
-
-
-def test_a_file_in_the_place_of_an_ipc_socket_is_left_alone(tmp_path: Path) -> None:
-    path = tmp_path / "notes.txt"
-    path.write_text("mine")
-    with pytest.raises(FeedError, match="a file is in the way; move it"):
-        run_daemon(deployment(), f"ipc://{path}", "tcp://127.0.0.1:*")
-    assert path.read_text() == "mine"
-
-
 def test_handlers_and_sockets_are_as_before_afterwards() -> None:
     before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
 
@@ -288,29 +240,3 @@ def test_handlers_and_sockets_are_as_before_afterwards() -> None:
     assert report.messages == 0
     assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
     assert threading.active_count() == threads
-
-
-def test_a_configuration_is_read_and_its_limits_hold(tmp_path: Path) -> None:
-    path = tmp_path / "serve.toml"
-    path.write_text(
-        'model = "m.onnx"\n[feed]\nbind = "ipc:///run/feed"\n[input]\nmask = [[3, 4]]\n'
-    )
-    config = load_config(path, ServeConfig)
-    assert (config.feed.bind, config.feed.window) == ("ipc:///run/feed", 64)
-    assert config.input.mask == [[3, 4]]
-    assert config.decisions.bind.startswith("tcp://127.0.0.1:")
-    path.write_text('model = "m.onnx"\n[feed]\nwindow = 0\n')
-    with pytest.raises(ConfigError, match="window"):
-        load_config(path, ServeConfig)
-    path.write_text('model = "m.onnx"\n[fed]\n')
-    with pytest.raises(ConfigError, match="did you mean feed"):
-        load_config(path, ServeConfig)
-
-
-def test_the_loopback_port_is_free_again_at_once() -> None:
-    with running_daemon() as daemon:
-        endpoint = daemon.feed
-    port = int(endpoint.rsplit(":", 1)[1])
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        probe.bind(("127.0.0.1", port))

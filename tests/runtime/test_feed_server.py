@@ -1,63 +1,15 @@
 """Which streams are open and what becomes of each message: no socket, a clock by hand."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
-from io import StringIO
+from dataclasses import replace
 
-import msgspec
 import pytest
 
-from retempo.runtime.counters import Counters
-from retempo.runtime.decision import Decision
-from retempo.runtime.event_log import EventLog
-from retempo.runtime.feed import Credit, Ended, Refusal, Rejection, Reply
-from retempo.runtime.feed_server import Delivery, FeedServer
+from retempo.runtime.feed import Credit, Ended, Refusal, Rejection
 from retempo.sensors.geometry import ChannelGeometry, Geometry
-from retempo.sensors.pieces import no_events
-from retempo.sensors.wire import Cursor, Frames, encode_message
+from retempo.sensors.wire import Cursor, encode_message
 from retempo.sensors.wire_header import Kind
-from tests.runtime.stand_in import GRID, deployment, events
-
-ME, OTHER = b"me", b"other"
-
-
-@dataclass
-class Bench:
-    """A server, and what came out of it."""
-
-    now_us: float = 0.0
-    replies: list[tuple[bytes, Reply]] = field(default_factory=list)
-    decisions: list[Decision] = field(default_factory=list)
-    delivery: dict[bytes, Delivery] = field(default_factory=dict)
-    log: StringIO = field(default_factory=StringIO)
-
-    def __post_init__(self) -> None:
-        log = EventLog(out=self.log, interval_s=0.0)
-        self.server = FeedServer(
-            deployment(lambda: self.now_us), self.send, self.decisions.append, log, window=8
-        )
-
-    def send(self, owner: bytes, reply: Reply) -> Delivery:
-        self.replies.append((owner, reply))
-        return self.delivery.get(owner, "sent")
-
-    def take(self) -> list[tuple[bytes, Reply]]:
-        taken, self.replies[:] = list(self.replies), []
-        return taken
-
-    def logged(self) -> list[str]:
-        return [msgspec.json.decode(line)["event"] for line in self.log.getvalue().splitlines()]
-
-
-def control(kind: Kind, at: Cursor, t_end_us: int = 0) -> Frames:
-    return encode_message(kind, no_events(at.geometry, t_end_us), at)
-
-
-def opened(stream: str = "a", owner: bytes = ME, epoch: int = 1) -> tuple[Bench, Cursor]:
-    bench, at = Bench(), Cursor(stream, GRID, epoch)
-    bench.server.receive(owner, control("open", at))
-    assert bench.take() == [(owner, Credit(1, stream, epoch, -1, 8))]
-    return bench, at
+from tests.runtime.feed_bench import ME, OTHER, Bench, control, opened
+from tests.runtime.stand_in import GRID, events
 
 
 def test_a_message_is_acknowledged_after_it_was_stepped() -> None:
@@ -185,21 +137,6 @@ def test_a_stream_is_finished_when_its_sender_is_gone() -> None:
     assert [d.final for d in bench.decisions] == [True]
 
 
-def test_every_sender_hears_from_the_daemon_once_a_second_also_in_a_long_step() -> None:
-    bench, at = opened()
-    first = events([0])
-    bench.server.receive(ME, encode_message("events", first, at))
-    bench.take()
-
-    def publish(decision: Decision) -> None:
-        bench.now_us += 1e5
-
-    bench.server._publish = publish
-    silence = no_events(GRID, 45_000)
-    bench.server.receive(ME, encode_message("events", silence, at.after(first)))
-    assert bench.take() == [(ME, Credit(1, "a", 1, 0, 8))] * 4
-
-
 def test_the_watermark_of_the_end_is_stepped_whether_events_were_lost_or_not() -> None:
     for sent in (1, 6):
         bench, at = opened()
@@ -210,40 +147,6 @@ def test_the_watermark_of_the_end_is_stepped_whether_events_were_lost_or_not() -
         (ended,) = [reply for _, reply in bench.take() if isinstance(reply, Ended)]
         assert ended.counters["lost"] == sent - 1
         assert bench.decisions[-2].t_us == 50_000
-
-
-class Ticking:
-    """A pipeline that steps a hundred bins a message and decides nothing; each takes 0.1 s."""
-
-    def __init__(self, bench: Bench) -> None:
-        self.counters, self.stepped, self._bench = Counters(), 0, bench
-
-    def feed(self, *_arguments: object) -> Iterator[None]:
-        for _ in range(100):
-            self._bench.now_us += 1e5
-            self.stepped += 1
-            yield None
-
-    def finish(self, *_: object) -> Iterator[None]:
-        return iter(())
-
-
-def test_every_sender_hears_from_the_daemon_in_a_long_step_without_decisions() -> None:
-    bench, at = opened()
-    bench.server._streams["a"].pipeline = Ticking(bench)  # type: ignore[assignment]
-    bench.server.receive(ME, encode_message("events", no_events(GRID, 10_000), at))
-    assert len(bench.take()) >= 9
-
-
-def test_a_stop_is_heeded_in_a_long_step_and_what_is_not_stepped_not_acknowledged() -> None:
-    bench, at = opened()
-    pipeline = Ticking(bench)
-    bench.server._streams["a"].pipeline = pipeline  # type: ignore[assignment]
-    bench.server._stopping = lambda: pipeline.stepped >= 5
-    bench.server.receive(ME, encode_message("events", no_events(GRID, 10_000), at))
-    assert pipeline.stepped == 5
-    bench.server.acknowledge()
-    assert all(r.acknowledged == -1 for _, r in bench.take() if isinstance(r, Credit))
 
 
 def test_what_a_full_peer_was_to_be_told_is_told_later() -> None:
