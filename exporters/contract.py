@@ -24,17 +24,20 @@ class ResolutionSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     target_dt_us: int
     method: str
     normalisation: str
-    lag: int
+    lag: float
     substeps: int
 
 
 class StateSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A tensor that a stream carries from bin to bin; `-1` in its shape is the batch axis."""
+    """A tensor that a stream carries from step to step; `-1` in its shape is the batch axis.
+
+    The step reads what it wrote `lag` steps ago, between whole steps the two nearest, weighted.
+    """
 
     name: str
     next: str
     shape: list[int]
-    lag: int
+    lag: float
 
 
 class ReadoutSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -74,7 +77,7 @@ def contract_of(network: NetworkSpec, resolution: Resolution) -> Contract:
     )
 
 
-def states_of(network: NetworkSpec, lag: int) -> list[StateSpec]:
+def states_of(network: NetworkSpec, lag: float) -> list[StateSpec]:
     """Return every state of the step function, in the order of its inputs."""
     states = []
     for layer in network.layers:
@@ -117,14 +120,10 @@ def decode_contract(text: str, model: str) -> Contract:
         raise ContractError(f"{model} carries a contract that cannot be kept: {error}") from error
     resolution = contract.resolution
     for name in ("target_dt_us", "lag", "substeps"):
-        if getattr(resolution, name) < 1:
+        if not 1 <= getattr(resolution, name) < math.inf:
             raise ContractError(
                 f"{model}: resolution.{name} is {getattr(resolution, name)}, not 1 or more"
             )
-    if resolution.substeps != 1:
-        raise ContractError(
-            f"{model} asks for {resolution.substeps} substeps a bin, this Retempo steps 1"
-        )
     if contract.states != states_of(contract.network, resolution.lag):
         raise ContractError(f"{model}: the contract's states are not those of its layers")
     if contract.readout.tau_us != _readout_tau_us(contract.network):

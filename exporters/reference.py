@@ -26,7 +26,7 @@ def zero_state(network: Network, batch: int, dtype: type[np.floating] = np.float
 
 
 def step(network: Network, resolution: Resolution, state: State, x: Float) -> tuple[State, Float]:
-    """Step a network by one bin, in the dtype of `x`.
+    """Step a network once, in the dtype of `x`; a bin is `substeps` such steps.
 
     Args:
         network: weights and description.

@@ -33,12 +33,16 @@ class LayerResolution:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Resolution:
-    """A network's coefficients at `dt_us`, and how they came about."""
+    """A network's coefficients at `dt_us`, how they came about, and how a bin is stepped.
+
+    A bin is `substeps` inner steps with the same input; the feedback terms read the spikes of `lag`
+    inner steps ago, see `exporters.adaptation.Schedule`.
+    """
 
     dt_us: int
     method: str
     normalisation: str
-    lag: int
+    lag: float
     substeps: int
     layers: tuple[LayerResolution, ...]
 
@@ -72,7 +76,8 @@ def resolve(
     check_dt_us(dt_us)
     chosen = method_named(method)
     rule = normalisation or chosen.normalisation
-    rho = dt_us / network.source_dt_us
+    schedule = chosen.schedule(network.source_dt_us, dt_us)
+    rho = dt_us / (schedule.substeps * network.source_dt_us)
     layers = []
     for position, spec in enumerate(network.layers):
         # What overflows is refused below, by name; NumPy need not warn of it as well.
@@ -80,6 +85,8 @@ def resolve(
             coefficients = chosen.adapt(layer_of(spec), rho)
             norm = norm_of(spec)
             gain, bias = fold(move(norm, rho, rule) if position == 0 else norm)
+            if position == 0:
+                gain = gain / schedule.substeps
         layer = LayerResolution(
             name=spec.name,
             A=coefficients.A,
@@ -92,8 +99,7 @@ def resolve(
         )
         _refuse_overflow(layer, method, rho)
         layers.append(layer)
-    lag = chosen.lag(network.source_dt_us, dt_us)
-    return Resolution(dt_us, method, rule, lag, 1, tuple(layers))
+    return Resolution(dt_us, method, rule, schedule.lag, schedule.substeps, tuple(layers))
 
 
 def _refuse_overflow(layer: LayerResolution, method: str, rho: float) -> None:

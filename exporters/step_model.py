@@ -9,7 +9,7 @@ from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 from onnx import TensorProto, numpy_helper
 
-from retempo.exporters.adaptation import default_method, method_named
+from retempo.exporters.adaptation import method_named
 from retempo.exporters.contract import METADATA_KEY, Contract, decode_contract
 from retempo.exporters.errors import AdaptationError, ContractError
 from retempo.exporters.neurons import neuron_named
@@ -45,7 +45,7 @@ class StepModel:
     ) -> Resolution:
         """Return the coefficients of any resolution, the file's own where nothing is asked.
 
-        At another time step than the file's own the method is `default_method`'s unless named. The
+        At another time step than the file's own the method is `auto` unless named. The
         rule is the method's own, unless the file was exported with another.
 
         Raises:
@@ -57,7 +57,7 @@ class StepModel:
         if method is None:
             same = dt_us == own.target_dt_us
             check_dt_us(dt_us)
-            method = own.method if same else default_method(network.source_dt_us, dt_us)
+            method = own.method if same else "auto"
         if normalisation is None and own.normalisation != method_named(own.method).normalisation:
             normalisation = own.normalisation  # it was chosen, and stays so
         return resolve(network, dt_us, method, normalisation)
@@ -173,11 +173,13 @@ def _check_coefficients(graph: onnx.GraphProto, step: StepModel) -> None:
         raise ContractError(
             f"{step.name} carries a contract that cannot be kept: {error}"
         ) from error
-    if resolution.lag != own.lag:
-        raise ContractError(
-            f"{step.name}: the contract says lag {own.lag}, {own.method} from "
-            f"{step.contract.network.source_dt_us} to {own.target_dt_us} us has {resolution.lag}"
-        )
+    for name in ("lag", "substeps"):
+        said, wanted = getattr(own, name), getattr(resolution, name)
+        if said != wanted:
+            raise ContractError(
+                f"{step.name}: the contract says {name} {said:g}, {own.method} from "
+                f"{step.contract.network.source_dt_us} to {own.target_dt_us} us has {wanted:g}"
+            )
     defaults = {tensor.name: tensor for tensor in graph.initializer}
     for key, wanted in bound_coefficients(step.contract, resolution).items():
         if key not in defaults:

@@ -43,7 +43,10 @@ class Engine(Protocol):
         ...
 
     def step(self, state: EngineState) -> Vector:
-        """Step once with `state.x`; returns `y`, `(batch, labels)`, valid until the next step."""
+        """Step one bin with `state.x`; returns `y`, `(batch, labels)`, valid until the next step.
+
+        A bin of several inner steps has the mean of their `y`.
+        """
         ...
 
     def finite(self, state: EngineState) -> NDArray[np.bool_]:

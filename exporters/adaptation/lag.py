@@ -2,26 +2,27 @@
 
 A trained network's reset and recurrence reach a neuron one source step after the spike. Stepped
 `L` times finer they would arrive `L` times earlier, which makes another network of it. Here both
-read the spikes of `L = source dt / target dt` target steps ago. Ours; see docs/adaptation.md.
+read the spikes of `L = source dt / target dt` target steps ago, and where `L` is no whole number
+those of the two nearest steps, weighted. Ours; see docs/adaptation.md.
 """
 
-from retempo.exporters.adaptation.integral import adapt
-from retempo.exporters.adaptation.method import Method
+from retempo.exporters.adaptation.exact import adapt_exactly
+from retempo.exporters.adaptation.method import Method, Schedule
 from retempo.exporters.errors import UnfitError
 
 
-def _lag(source_dt_us: int, target_dt_us: int) -> int:
+def keep_delay(source_dt_us: int, target_dt_us: int) -> Schedule:
+    """Return one step a bin whose feedback is one source step old.
+
+    Raises:
+        UnfitError: the target is the coarser one.
+    """
     if target_dt_us > source_dt_us:
         raise UnfitError(
             f"lag goes from coarse to fine; {source_dt_us} us to {target_dt_us} us is "
-            "fine-to-coarse; use the method integral"
+            "fine-to-coarse; use the method substep"
         )
-    if source_dt_us % target_dt_us:
-        raise UnfitError(
-            f"lag needs a target time step that divides the source's {source_dt_us} us; "
-            f"{target_dt_us} us does not; use the method integral, or another step"
-        )
-    return source_dt_us // target_dt_us
+    return Schedule(lag=source_dt_us / target_dt_us)
 
 
-LAG = Method(name="lag", adapt=adapt, lag=_lag)
+LAG = Method(name="lag", adapt=adapt_exactly, schedule=keep_delay)

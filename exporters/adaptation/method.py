@@ -16,23 +16,35 @@ class Layer:
     parameters: Mapping[str, Array]
 
 
-def read_last_spikes(source_dt_us: int, target_dt_us: int) -> int:
-    """Return the lag of a network whose feedback reads the spikes of the step before."""
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """How a target bin is stepped.
+
+    `substeps` inner steps a bin, all of them with the same input. The feedback terms read the
+    spikes of `lag` inner steps ago, 1 or more; between two whole steps both are read, weighted.
+    """
+
+    substeps: int = 1
+    lag: float = 1.0
+
+
+def once_a_bin(source_dt_us: int, target_dt_us: int) -> Schedule:
+    """Return the schedule of one step a bin whose feedback reads the spikes of the step before."""
     del source_dt_us, target_dt_us
-    return 1
+    return Schedule()
 
 
 @dataclass(frozen=True, slots=True)
 class Method:
     """A way from source to target coefficients.
 
-    `adapt(layer, rho)` returns the coefficients at `rho` times the source time step.
-    `lag(source_dt_us, target_dt_us)` returns how many target steps ago the spikes were that the
-    feedback terms read; both raise AdaptationError where the method does not fit.
-    `normalisation` is the rule that goes with the method unless another is asked for.
+    `adapt(layer, rho)` returns the coefficients of a step `rho` times as long as the source's.
+    `schedule(source_dt_us, target_dt_us)` returns how a target bin is stepped; `rho` is then that
+    of an inner step. Both raise AdaptationError where the method does not fit. `normalisation` is
+    the rule that goes with the method unless another is asked for.
     """
 
     name: str
     adapt: Callable[[Layer, float], Coefficients]
     normalisation: str = "paper"
-    lag: Callable[[int, int], int] = read_last_spikes
+    schedule: Callable[[int, int], Schedule] = once_a_bin

@@ -19,7 +19,6 @@ def run(
     json: Json = False,
 ) -> None:
     """Export a trained network as one ONNX step function at a time resolution."""
-    from retempo.exporters.adaptation import default_method
     from retempo.exporters.adaptation.powers import spectral_radius
     from retempo.exporters.network import load_network
     from retempo.exporters.resolution import resolve
@@ -28,9 +27,7 @@ def run(
     network = load_network(run)
     source_dt_us = network.spec.source_dt_us
     dt_us = dt_of(dt) or source_dt_us
-    resolution = resolve(
-        network.spec, dt_us, method or default_method(source_dt_us, dt_us), normalisation
-    )
+    resolution = resolve(network.spec, dt_us, method or "auto", normalisation)
     growing = {
         layer.name: int((spectral_radius(layer.A) >= 1.0).sum()) for layer in resolution.layers
     }
@@ -43,6 +40,7 @@ def run(
         "method": resolution.method,
         "normalisation": resolution.normalisation,
         "lag": resolution.lag,
+        "substeps": resolution.substeps,
         "neurons_with_spectral_radius_of_1_or_more": growing,
     }
     if json:
@@ -50,7 +48,8 @@ def run(
         return
     typer.echo(
         f"{output}: {source_dt_us} us -> {dt_us} us by {resolution.method}, "
-        f"normalisation {resolution.normalisation}, lag {resolution.lag}, {report['bytes']} bytes"
+        f"normalisation {resolution.normalisation}, lag {resolution.lag:g}, "
+        f"substeps {resolution.substeps}, {report['bytes']} bytes"
     )
     for name, count in growing.items():
         if count:

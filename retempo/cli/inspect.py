@@ -32,7 +32,7 @@ def run(
         "time step": f"{format_duration(resolution.target_dt_us)}, trained at "
         f"{format_duration(network.source_dt_us)}",
         "adapted by": f"{resolution.method}, normalisation {resolution.normalisation}, "
-        f"lag {resolution.lag}, substeps {resolution.substeps}",
+        f"lag {resolution.lag:g}, substeps {resolution.substeps}",
         "input": f"{geometry_of(network.input)}, downsample {network.input.downsample}, "
         f"{network.input.bin_mode} of each bin -> {network.input.size} inputs",
         "layers": ", ".join(

@@ -19,7 +19,10 @@ Dt = Annotated[
 ]
 MethodName = Annotated[
     str | None,
-    typer.Option(metavar="METHOD", help="none, tau, euler, integral, expectation or lag."),
+    typer.Option(
+        metavar="METHOD",
+        help="auto, none, tau, euler, integral, expectation, impulse, lag or substep.",
+    ),
 ]
 Normalisation = Annotated[
     str | None,

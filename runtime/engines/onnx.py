@@ -2,9 +2,11 @@
 
 Every tensor of the graph is bound once. The states ping-pong between two buffers; the spikes go
 round a ring, and the step reads the slot that is `lag` steps old. A binding a place in the ring is
-made beforehand, so that a step is one call.
+made beforehand, so that a step is one call. A lag between two whole steps reads a buffer of its
+own, into which the two slots are mixed.
 """
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -38,15 +40,34 @@ class OnnxState:
         self.position = 0
         # Bound without a copy: they must live as long as the bindings.
         self.coefficients = engine.coefficients
-        lag = engine.resolution.lag
+        self.substeps = engine.resolution.substeps
+        self.lag = math.ceil(engine.resolution.lag)
+        # What the newer of the two slots weighs; 0 where the lag is whole and nothing is mixed.
+        self.newer = np.float32(self.lag - engine.resolution.lag)
         # An even ring holds a whole number of ping-pongs, so that its places suffice as bindings.
-        self.places = lag + 1 + (lag + 1) % 2
-        self.lag = lag
+        self.places = self.lag + 1 + (self.lag + 1) % 2
         self.rings: dict[str, list[Vector]] = {
             spec.name: [np.zeros(_shape(spec, batch), np.float32) for _ in range(self._slots(spec))]
             for spec in engine.model.contract.states
         }
+        self.mixed: dict[str, Vector] = {
+            spec.name: np.zeros(_shape(spec, batch), np.float32)
+            for spec in engine.model.contract.states
+            if is_spikes(spec) and self.newer
+        }
+        self._scratch = {name: np.zeros_like(mixed) for name, mixed in self.mixed.items()}
+        self.total = np.zeros_like(self.y)
         self.bindings = [engine.bind(self, place) for place in range(self.places)]
+
+    def mix(self) -> None:
+        """Mix the spikes that the next step hears, where its lag lies between two whole steps."""
+        for name, mixed in self.mixed.items():
+            ring, scratch = self.rings[name], self._scratch[name]
+            older = ring[(self.position - self.lag) % self.places]
+            newer = ring[(self.position - self.lag + 1) % self.places]
+            np.multiply(older, np.float32(1.0) - self.newer, out=mixed)
+            np.multiply(newer, self.newer, out=scratch)
+            np.add(mixed, scratch, out=mixed)
 
     def _slots(self, spec: StateSpec) -> int:
         return self.places if is_spikes(spec) else 2
@@ -100,8 +121,22 @@ class OnnxEngine:
         return OnnxState(self, batch)
 
     def step(self, state: EngineState) -> Vector:
-        """Step once with `state.x`; returns `y`, `(batch, labels)`, valid until the next step."""
+        """Step one bin with `state.x`; returns `y`, `(batch, labels)`, valid until the next step.
+
+        A bin of several inner steps has the mean of their `y`.
+        """
         assert isinstance(state, OnnxState)  # noqa: S101  (a state comes from its own engine)
+        if state.substeps == 1:
+            return self._step_once(state)
+        state.total[:] = 0.0
+        for _ in range(state.substeps):
+            state.total += self._step_once(state)
+        state.total /= state.substeps
+        return state.total
+
+    def _step_once(self, state: OnnxState) -> Vector:
+        if state.mixed:
+            state.mix()
         self._run(state.bindings[state.position])
         state.position = (state.position + 1) % state.places
         return state.y
@@ -119,7 +154,8 @@ class OnnxEngine:
     def save_state(self, state: EngineState) -> Arrays:
         """Return a copy of a state by the contract's names.
 
-        `<layer>.spikes` holds the last `lag` steps, newest first: `(lag, batch, neurons)`.
+        `<layer>.spikes` holds the last `lag` steps, rounded up, newest first:
+        `(lag, batch, neurons)`.
         """
         assert isinstance(state, OnnxState)  # noqa: S101
         saved = {}
@@ -159,7 +195,7 @@ class OnnxEngine:
         inputs: dict[str, NDArray[np.float32]] = {"x": state.x, **state.coefficients}
         outputs: dict[str, NDArray[np.float32]] = {"y": state.y}
         for spec in contract.states:
-            inputs[spec.name] = state.read_slot(spec, place)
+            inputs[spec.name] = state.mixed.get(spec.name, state.read_slot(spec, place))
             outputs[spec.next] = state.write_slot(spec, place)
         return _binding(self._session, inputs, outputs)
 

@@ -44,7 +44,7 @@ def test_a_run_is_exported_and_inspected(invoke: Invoke, run_folder: Path, tmp_p
     model = tmp_path / "model.onnx"
     report = invoke("export", run_folder, "--dt", "1ms", "-o", model, "--json").json
     assert isinstance(report, dict)
-    assert (report["method"], report["lag"], report["target_dt_us"]) == ("lag", 10, 1_000)
+    assert (report["method"], report["lag"], report["target_dt_us"]) == ("auto", 10, 1_000)
     assert report["bytes"] == model.stat().st_size
     contract = invoke("inspect", model, "--json").json
     assert isinstance(contract, dict)
@@ -73,7 +73,7 @@ def test_replay_prints_one_json_line_a_recording(
     assert [line["recording"] for line in lines] == [path.name for path in chosen]
     for line, path in zip(lines, chosen, strict=True):
         assert line["dt_us"] == 2_500
-        assert line["method"] == "lag"
+        assert line["method"] == "auto"
         assert line["counters"]["received"] == path.stat().st_size // 5
         assert line["steps"] == line["counters"]["steps"]
         assert 115 <= line["steps"] <= 120

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from retempo.exporters.adaptation import METHODS, Layer, default_method, method_named
+from retempo.exporters.adaptation import METHODS, Layer, Schedule, method_named
 from retempo.exporters.adaptation.powers import apply
 from retempo.exporters.errors import AdaptationError, UnfitError
 from retempo.exporters.neurons import NEURONS, Coefficients, source_coefficients
@@ -78,7 +78,7 @@ def test_every_method_is_the_source_at_the_source(neuron: str, seed: int, method
     adapted = METHODS[method].adapt(layer, 1.0)
     for name in "ARFG":
         np.testing.assert_allclose(getattr(adapted, name), getattr(source(layer), name), atol=1e-12)
-    assert METHODS[method].lag(10_000, 10_000) == 1
+    assert METHODS[method].schedule(10_000, 10_000) == Schedule(substeps=1, lag=1.0)
 
 
 @given(neuron_names, seeds, st.floats(0.01, 4.0))
@@ -117,22 +117,52 @@ def test_the_general_neuron_is_the_adlif_of_the_papers() -> None:
     np.testing.assert_allclose(v, [after_u, after_w], atol=1e-14)
 
 
-def test_lag_keeps_the_delay_of_the_feedback() -> None:
-    assert METHODS["lag"].lag(10_000, 1_000) == 10
-    assert METHODS["integral"].lag(10_000, 1_000) == 1
+@given(st.integers(1, 10**6), st.integers(1, 10**6))
+def test_auto_keeps_the_feedback_delay_of_the_source_in_real_time(
+    source_dt_us: int, target_dt_us: int
+) -> None:
+    assume(target_dt_us <= 10_000 * source_dt_us)
+    schedule = METHODS["auto"].schedule(source_dt_us, target_dt_us)
+    inner_us = target_dt_us / schedule.substeps
+    assert schedule.lag * inner_us == pytest.approx(source_dt_us)
+    assert inner_us <= source_dt_us
+    # One inner step less a bin would be coarser than the source.
+    assert schedule.substeps == 1 or target_dt_us / (schedule.substeps - 1) > source_dt_us
+    finer = target_dt_us <= source_dt_us
+    assert schedule == METHODS["lag" if finer else "substep"].schedule(source_dt_us, target_dt_us)
+
+
+@pytest.mark.parametrize("method", ["none", "tau", "euler", "integral", "expectation", "impulse"])
+@pytest.mark.parametrize("target_dt_us", [1_000, 3_000, 25_000])
+def test_the_methods_of_the_paper_step_once_a_bin(method: str, target_dt_us: int) -> None:
+    assert METHODS[method].schedule(10_000, target_dt_us) == Schedule(substeps=1, lag=1.0)
 
 
 @pytest.mark.parametrize(
-    ("target_dt_us", "reason"),
+    ("method", "target_dt_us", "reason"),
     [
-        (20_000, "fine-to-coarse; use the method integral"),
-        (3_000, "does not; use the method integral"),
+        ("lag", 20_000, "20000 us is fine-to-coarse; use the method substep"),
+        ("substep", 5_000, "5000 us is coarse-to-fine; use the method lag"),
+        ("substep", 100_010_000, r"10,001 times a bin of 100010000 us, at most 10,000"),
     ],
 )
-def test_lag_says_where_it_does_not_fit(target_dt_us: int, reason: str) -> None:
+def test_a_method_of_one_direction_says_where_it_does_not_fit(
+    method: str, target_dt_us: int, reason: str
+) -> None:
     with pytest.raises(UnfitError, match=reason):
-        METHODS["lag"].lag(10_000, target_dt_us)
-    assert default_method(10_000, target_dt_us) == "integral"
+        METHODS[method].schedule(10_000, target_dt_us)
+
+
+@given(neuron_names, seeds, st.floats(0.01, 20.0))
+def test_impulse_is_integral_but_for_the_charge_of_a_spike(
+    neuron: str, seed: int, rho: float
+) -> None:
+    layer = draw_layer(neuron, seed)
+    impulse, integral = (METHODS[name].adapt(layer, rho) for name in ("impulse", "integral"))
+    for name in "AF":
+        np.testing.assert_array_equal(getattr(impulse, name), getattr(integral, name))
+    for name in "RG":
+        np.testing.assert_array_equal(getattr(impulse, name), getattr(source(layer), name))
 
 
 def test_an_unknown_method_names_the_known() -> None:

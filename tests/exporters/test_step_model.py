@@ -69,12 +69,11 @@ def test_any_resolution_follows_from_the_contract(neuron: str, method: str) -> N
             assert getattr(ours, name).tolist() == getattr(theirs, name).tolist()
 
 
-def test_another_step_than_the_files_own_takes_the_default_method(content: bytes) -> None:
+def test_another_step_than_the_files_own_is_adapted_by_auto(content: bytes) -> None:
     model = parse_step(content, "m.onnx")
     assert model.resolution().method == "lag"
-    assert model.resolution(2_000).method == "lag"
-    assert model.resolution(3_000).method == "integral"
-    assert model.resolution(20_000).method == "integral"
+    assert model.resolution(2_000).method == "auto"
+    assert model.resolution(20_000).method == "auto"
 
 
 def test_an_unadapted_file_adapts_when_the_step_changes() -> None:
@@ -82,7 +81,7 @@ def test_an_unadapted_file_adapts_when_the_step_changes() -> None:
     network = make_network()
     home = resolve(network.spec, 10_000, "none")
     model = parse_step(build_step(network, home).SerializeToString(), "m.onnx")
-    assert model.resolution(1_000).method == "lag"
+    assert model.resolution(1_000).method == "auto"
     assert model.resolution(1_000).normalisation == "paper"
     assert model.resolution(1_000, "none").normalisation == "none"
 
@@ -123,7 +122,7 @@ def test_a_foreign_model_is_told_to_export() -> None:
         ("version", 2, "contract version 2, this Retempo reads 1"),
         ("resolution.lag", 0, r"resolution\.lag is 0"),
         ("resolution.lag", 3, "states are not those of its layers"),
-        ("resolution.substeps", 5, "asks for 5 substeps a bin, this Retempo steps 1"),
+        ("resolution.substeps", 5, "says substeps 5, lag from 10000 to 1000 us has 1"),
         ("resolution.method", "integral", "says lag 10, integral from 10000 to 1000 us has 1"),
         ("resolution.method", "best", "unknown method 'best'"),
         ("resolution.normalisation", "none", r"the graph's layer0\.gain is not what its contract"),

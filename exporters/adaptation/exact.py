@@ -1,0 +1,30 @@
+"""The exact solution of the source dynamics over another time step.
+
+`A_T = A^rho`. An input group that is held acts through the whole step and is multiplied by
+`Gamma = (A^rho - I)(A - I)^-1`, the sum that a constant input leaves behind; one that is an impulse
+keeps its charge whatever the step. The methods `integral`, `impulse`, `lag` and `substep` are
+choices of which is which, and of when the spikes are read.
+"""
+
+from collections.abc import Collection
+
+from retempo.exporters.adaptation.method import Layer
+from retempo.exporters.adaptation.powers import apply, held_gain, power
+from retempo.exporters.neurons import Coefficients, source_coefficients
+
+GROUPS = ("R", "F", "G")
+
+
+def adapt_exactly(layer: Layer, rho: float, held: Collection[str] = GROUPS) -> Coefficients:
+    """Return `A^rho`, `Gamma` times each held input group, and the other groups as they are.
+
+    Raises:
+        UnfitError: A has no real power `rho`.
+    """
+    source = source_coefficients(layer.neuron, layer.parameters)
+    gamma = held_gain(source.A, rho, layer.name)
+    moved = {
+        name: apply(gamma, getattr(source, name)) if name in held else getattr(source, name)
+        for name in GROUPS
+    }
+    return Coefficients(A=power(source.A, rho, layer.name), **moved)
