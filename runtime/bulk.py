@@ -1,48 +1,166 @@
 """Bulk replay: whole recordings through an engine, a batch at a time."""
 
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from retempo.runtime.binning import BinLayout
-from retempo.runtime.engine import Engine
+from retempo.runtime.engine import Engine, Vector
 from retempo.runtime.readouts import new_readout
 from retempo.runtime.recorded import bin_recording
 from retempo.sensors.events import EventChunk
 
 
-def decide_recordings(
-    engine: Engine, layout: BinLayout, recordings: Sequence[EventChunk], batch: int = 1
-) -> Iterator[NDArray[np.float64]]:
-    """Yield the final scores of each recording under the mean readout, `(labels,)`.
+@dataclass(frozen=True, slots=True, eq=False)
+class SparseBins:
+    """The bins of a recording, without their zeros.
 
-    With a batch of 1 they are bit for bit those of `runtime.pipeline`. A larger batch is faster;
-    its matrix products round otherwise, so a potential within rounding of the threshold may differ.
-    A recording without a binned event, or one that drives the network out of the finite numbers,
-    has scores of NaN.
+    Bin `k` holds `values[j]` at the input `inputs[j]` for `j` from `starts[k]` to `starts[k + 1]`.
+    Most inputs of most bins are zero, the more so the finer they are.
+
+    Shapes: `starts` `(bins + 1,)`; `inputs` and `values` `(entries,)`.
     """
-    for begin in range(0, len(recordings), batch):
-        yield from _decide_batch(engine, layout, recordings[begin : begin + batch])
+
+    starts: NDArray[np.int64]
+    inputs: NDArray[np.int32]
+    values: Vector
+
+    def __len__(self) -> int:
+        return len(self.starts) - 1
 
 
-def _decide_batch(
-    engine: Engine, layout: BinLayout, recordings: Sequence[EventChunk]
-) -> list[NDArray[np.float64]]:
-    dt_us = engine.resolution.dt_us
-    bins = [bin_recording(chunk, layout, dt_us)[0] for chunk in recordings]
+@dataclass(frozen=True, slots=True, eq=False)
+class Decided:
+    """What an engine made of recordings.
+
+    Shapes: `scores` `(recordings, labels)`: the final ones under the mean readout, NaN where no
+    event reached a bin or the network left the finite numbers. `spike_rate_hz` is the mean of all
+    spiking neurons over all recordings, `steps` the bins stepped, a stream at a time, in `wall_s`.
+    """
+
+    scores: NDArray[np.float64]
+    spike_rate_hz: float
+    steps: int
+    wall_s: float
+
+
+def sparse_bins(chunk: EventChunk, layout: BinLayout, dt_us: int) -> SparseBins:
+    """Bin a recording, see `runtime.recorded.bin_recording`.
+
+    Raises:
+        InputError: the bins would not fit into memory.
+    """
+    rows, _ = bin_recording(chunk, layout, dt_us)
+    bins, inputs = np.nonzero(rows)
+    starts = np.zeros(len(rows) + 1, np.int64)
+    np.cumsum(np.bincount(bins, minlength=len(rows)), out=starts[1:])
+    return SparseBins(starts, inputs.astype(np.int32), rows[bins, inputs])
+
+
+def decide_all(engine: Engine, recordings: Sequence[SparseBins], batch: int = 1) -> Decided:
+    """Step recordings through an engine, `batch` of them together.
+
+    With a batch of 1 the scores are bit for bit those of `runtime.pipeline`. A larger batch is
+    faster; its matrix products round otherwise, so a potential within rounding of the threshold may
+    differ.
+    """
     labels = len(engine.model.contract.network.labels)
-    scores = [np.full(labels, np.nan) for _ in recordings]
+    scores = np.full((len(recordings), labels), np.nan)
+    # Streams that end together are not stepped in vain.
+    order = np.argsort([len(recording) for recording in recordings], kind="stable")
+    spikes, began = 0.0, time.perf_counter()
+    for begin in range(0, len(order), batch):
+        chosen = order[begin : begin + batch]
+        together = [recordings[index] for index in chosen]
+        scores[chosen], fired = _decide_together(engine, together)
+        spikes += fired
+    wall_s = time.perf_counter() - began
+    steps = sum(len(recording) for recording in recordings)
+    neurons = sum(layer.neurons for layer in engine.model.contract.network.layers[:-1])
+    span_s = steps * engine.resolution.dt_us / 1e6
+    rate_hz = spikes / (neurons * span_s) if neurons and span_s else 0.0
+    return Decided(scores, rate_hz, steps, wall_s)
+
+
+def _decide_together(
+    engine: Engine, recordings: Sequence[SparseBins]
+) -> tuple[NDArray[np.float64], float]:
+    labels = len(engine.model.contract.network.labels)
+    scores = np.full((len(recordings), labels), np.nan)
+    lengths = np.array([len(recording) for recording in recordings], np.int64)
+    starts, inputs, values = _joined(recordings)
     state = engine.new_state(len(recordings))
-    readout = new_readout("mean", dt_us)
-    for step in range(max(len(rows) for rows in bins)):
-        for stream, rows in enumerate(bins):
-            state.x[stream] = rows[step] if step < len(rows) else 0.0
+    readout = new_readout("mean", engine.resolution.dt_us)
+    spikes = 0.0
+    for step in range(lengths.max(initial=0)):
+        fill(state.x, step, lengths, starts, inputs, values)
         mean = readout(engine.step(state))
-        ended = [stream for stream, rows in enumerate(bins) if step == len(rows) - 1]
-        if ended:
+        alive = (lengths > step).astype(np.float32)
+        spikes += sum(float((alive @ fired).sum()) for fired in engine.spikes(state).values())
+        ended = np.flatnonzero(lengths == step + 1)
+        if len(ended):
             finite = engine.finite(state)
-            for stream in ended:
-                if finite[stream]:
-                    scores[stream] = mean[stream].copy()
-    return scores
+            scores[ended] = np.where(finite[ended, None], mean[ended], np.nan)
+    return scores, spikes
+
+
+def _joined(
+    recordings: Sequence[SparseBins],
+) -> tuple[NDArray[np.int64], NDArray[np.int32], Vector]:
+    """The columns of recordings one after another; `starts` has `bins + 1` entries a recording."""
+    begins = np.cumsum([0, *(len(recording.inputs) for recording in recordings)])
+    starts = [
+        recording.starts + begin for recording, begin in zip(recordings, begins, strict=False)
+    ]
+    return (
+        np.concatenate(starts),
+        np.concatenate([recording.inputs for recording in recordings]),
+        np.concatenate([recording.values for recording in recordings]),
+    )
+
+
+@njit(cache=True, nogil=True)
+def fill(
+    x: Vector,
+    step: int,
+    lengths: NDArray[np.int64],
+    starts: NDArray[np.int64],
+    inputs: NDArray[np.int32],
+    values: Vector,
+) -> None:  # pragma: no cover - compiled
+    """Write bin `step` of each recording into `x`, which holds the bins before it.
+
+    Beyond its end a recording is silent.
+
+    Shapes: `x` `(recordings, inputs)`; `lengths` `(recordings,)`; the others see `SparseBins`.
+    """
+    first = 0
+    for stream in range(len(lengths)):
+        if 0 < step <= lengths[stream]:
+            for j in range(starts[first + step - 1], starts[first + step]):
+                x[stream, inputs[j]] = np.float32(0.0)
+        if step < lengths[stream]:
+            for j in range(starts[first + step], starts[first + step + 1]):
+                x[stream, inputs[j]] = values[j]
+        first += lengths[stream] + 1
+
+
+def fill_numpy(
+    x: Vector,
+    step: int,
+    lengths: NDArray[np.int64],
+    starts: NDArray[np.int64],
+    inputs: NDArray[np.int32],
+    values: Vector,
+) -> None:
+    """Do what `fill` does: its plain twin."""
+    x[:] = 0.0
+    firsts = np.cumsum([0, *(lengths + 1)])
+    for stream in np.flatnonzero(lengths > step):
+        at = firsts[stream] + step
+        now = slice(starts[at], starts[at + 1])
+        x[stream, inputs[now]] = values[now]

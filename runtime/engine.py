@@ -49,6 +49,13 @@ class Engine(Protocol):
         """
         ...
 
+    def spikes(self, state: EngineState) -> Arrays:
+        """Return how often each spiking neuron fired in the last bin, `(batch, neurons)` a state.
+
+        Valid until the next step.
+        """
+        ...
+
     def finite(self, state: EngineState) -> NDArray[np.bool_]:
         """Return which streams hold finite numbers alone, `(batch,)`: what is not stays so."""
         ...

@@ -11,7 +11,7 @@ from retempo.exporters.resolution import resolve
 from retempo.exporters.step_graph import build_step
 from retempo.exporters.step_model import StepModel, parse_step
 from retempo.runtime.binning import layout_of
-from retempo.runtime.bulk import decide_recordings
+from retempo.runtime.bulk import decide_all, sparse_bins
 from retempo.runtime.engines import load_engine
 from retempo.sensors.events import EventChunk
 
@@ -22,7 +22,8 @@ class Accuracy:
 
     `decided` is the label of each recording, None where no event reached a bin or the network left
     the finite numbers. `reason` says why a method does not fit this time step; then nothing is
-    decided.
+    decided. `spike_rate_hz` is the mean of the spiking neurons; `steps` bins were stepped, a stream
+    at a time, in `wall_s` seconds.
     """
 
     dt_us: int
@@ -31,6 +32,9 @@ class Accuracy:
     total: int
     decided: tuple[str | None, ...]
     reason: str = ""
+    spike_rate_hz: float = 0.0
+    steps: int = 0
+    wall_s: float = 0.0
 
     @property
     def percent(self) -> float:
@@ -76,18 +80,28 @@ def evaluate(
     engine = load_engine(model)
     results = []
     for dt_us in dts_us:
+        binned = [sparse_bins(chunk, layout, dt_us) for chunk in recordings]
         for method in methods:
             try:
                 engine.set_resolution(model.resolution(dt_us, method, normalisation))
             except UnfitError as error:
                 result = Accuracy(dt_us, method, 0, len(recordings), (), str(error))
             else:
-                decided = tuple(
+                decided = decide_all(engine, binned, batch)
+                names = tuple(
                     None if np.isnan(scores).any() else labels[int(scores.argmax())]
-                    for scores in decide_recordings(engine, layout, recordings, batch)
+                    for scores in decided.scores
                 )
-                correct = sum(a == b for a, b in zip(decided, expected, strict=True))
-                result = Accuracy(dt_us, method, correct, len(recordings), decided)
+                result = Accuracy(
+                    dt_us=dt_us,
+                    method=method,
+                    correct=sum(a == b for a, b in zip(names, expected, strict=True)),
+                    total=len(recordings),
+                    decided=names,
+                    spike_rate_hz=decided.spike_rate_hz,
+                    steps=decided.steps,
+                    wall_s=decided.wall_s,
+                )
             results.append(result)
             on_result(result)
     return results

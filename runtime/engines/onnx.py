@@ -57,6 +57,11 @@ class OnnxState:
         }
         self._scratch = {name: np.zeros_like(mixed) for name, mixed in self.mixed.items()}
         self.total = np.zeros_like(self.y)
+        self.fired: dict[str, Vector] = {
+            spec.name: np.zeros(_shape(spec, batch), np.float32)
+            for spec in engine.model.contract.states
+            if is_spikes(spec) and self.substeps > 1
+        }
         self.bindings = [engine.bind(self, place) for place in range(self.places)]
 
     def mix(self) -> None:
@@ -68,6 +73,10 @@ class OnnxState:
             np.multiply(older, np.float32(1.0) - self.newer, out=mixed)
             np.multiply(newer, self.newer, out=scratch)
             np.add(mixed, scratch, out=mixed)
+
+    def newest(self, name: str) -> Vector:
+        """Return the spikes of the last step."""
+        return self.rings[name][(self.position - 1) % self.places]
 
     def _slots(self, spec: StateSpec) -> int:
         return self.places if is_spikes(spec) else 2
@@ -129,8 +138,12 @@ class OnnxEngine:
         if state.substeps == 1:
             return self._step_once(state)
         state.total[:] = 0.0
+        for fired in state.fired.values():
+            fired[:] = 0.0
         for _ in range(state.substeps):
             state.total += self._step_once(state)
+            for name, fired in state.fired.items():
+                fired += state.newest(name)
         state.total /= state.substeps
         return state.total
 
@@ -140,6 +153,14 @@ class OnnxEngine:
         self._run(state.bindings[state.position])
         state.position = (state.position + 1) % state.places
         return state.y
+
+    def spikes(self, state: EngineState) -> Arrays:
+        """Return how often each spiking neuron fired in the last bin, see `Engine.spikes`."""
+        assert isinstance(state, OnnxState)  # noqa: S101
+        if state.fired:
+            return state.fired
+        specs = self.model.contract.states
+        return {spec.name: state.newest(spec.name) for spec in specs if is_spikes(spec)}
 
     def finite(self, state: EngineState) -> NDArray[np.bool_]:
         """Return which streams hold finite numbers alone, `(batch,)`."""

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 import msgspec
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,7 +14,7 @@ from retempo.exporters.resolution import resolve
 from retempo.exporters.step_graph import build_step
 from retempo.exporters.step_model import parse_step
 from retempo.runtime.binning import layout_of
-from retempo.runtime.bulk import decide_recordings
+from retempo.runtime.bulk import decide_all, sparse_bins
 from retempo.runtime.decision import Decision
 from retempo.runtime.engine import Engine
 from retempo.runtime.engines import load_engine
@@ -180,17 +179,10 @@ def test_bulk_replay_decides_as_replay_does(engine: Engine, seed: int) -> None:
     deployment = deploy(engine, every="end")
     alone = [replay(Recorded(chunk), deployment) for chunk in chunks]
     layout = layout_of(engine.model.contract.network.input)
-    for result, scores in zip(alone, decide_recordings(engine, layout, chunks), strict=True):
+    decided = decide_all(engine, [sparse_bins(chunk, layout, 1_000) for chunk in chunks])
+    assert decided.steps == sum(result.steps for result in alone)
+    for result, scores in zip(alone, decided.scores, strict=True):
         assert result.scores == scores.tolist()
-
-
-def test_a_batch_decides_recordings_of_any_length(engine: Engine) -> None:
-    chunks = [make_chunk(events, 6, 5, 400 * events + 1, events) for events in (1, 40, 0, 90)]
-    layout = layout_of(engine.model.contract.network.input)
-    alone = list(decide_recordings(engine, layout, chunks))
-    together = list(decide_recordings(engine, layout, chunks, batch=4))
-    assert np.isnan(alone[2]).all()
-    np.testing.assert_allclose(together, alone, atol=1e-4)
 
 
 def test_a_replay_reports_steps_counts_and_times(engine: Engine) -> None:
