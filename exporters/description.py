@@ -81,7 +81,11 @@ class LayerSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class NetworkSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A feed-forward stack of layers; the last one is the readout."""
+    """A feed-forward stack of layers; the last one is the readout.
+
+    `input_correlation` is the autocorrelation of the sensor-fed layer's current over the training
+    recordings, one value a source step, see `exporters.matching`.
+    """
 
     version: int
     source_dt_us: int
@@ -89,6 +93,7 @@ class NetworkSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     layers: list[LayerSpec]
     labels: list[str]
     output: Literal["softmax"] = "softmax"
+    input_correlation: list[float] | None = None
 
 
 def layer_of(spec: LayerSpec) -> Layer:
@@ -130,6 +135,9 @@ def check_network(spec: NetworkSpec) -> None:
     names = [layer.name for layer in spec.layers]
     if len(set(names)) != len(names) or not all(name.isidentifier() for name in names):
         raise NetworkError(f"layer names must be distinct identifiers, got {', '.join(names)}")
+    correlation = np.array(spec.input_correlation or [1.0])
+    if correlation[0] != 1.0 or not (np.abs(correlation) <= 1.0 + 1e-9).all():
+        raise NetworkError("input_correlation is no autocorrelation: 1 at first, then within 1")
     inputs = spec.input.size
     for position, layer in enumerate(spec.layers):
         _check_layer(layer, inputs, last=position == len(spec.layers) - 1)

@@ -32,6 +32,7 @@ from retempo.training.history import (
 )
 from retempo.training.network import to_network
 from retempo.training.progress import Progress, Silent, choose_progress
+from retempo.training.statistics import input_correlation
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +117,10 @@ def fit(
         module = new_module(config, spec, dataset.labels)
         plan = BinPlan(layout_of(spec), dt_us)
         epochs = run_epochs(module, config, plan, training, held_out, progress or Silent())
+    network = to_network(module, spec, dt_us, dataset.labels)
+    correlation = input_correlation(network, training, plan)
+    described = msgspec.structs.replace(network.spec, input_correlation=correlation)
+    network = Network(described, network.weights)
     wall_s = time.perf_counter() - began
     history = History(
         config=config,
@@ -133,7 +138,7 @@ def fit(
         },
         epochs=epochs,
     )
-    _write_run(to_network(module, spec, dt_us, dataset.labels), history, out)
+    _write_run(network, history, out)
     return TrainReport(
         out=out,
         seed=history.seed,

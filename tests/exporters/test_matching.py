@@ -1,0 +1,83 @@
+"""The swing that a held input loses, against simulation."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from retempo.exporters.matching import HORIZON, swing_ratio
+from retempo.exporters.neurons import NEURONS, Coefficients, source_coefficients
+from retempo.exporters.neurons.general import Array
+from tests.builders import make_parameters, neuron_names, seeds
+
+NEURONS_OF_A_LAYER = 8
+
+
+def draw(neuron: str, seed: int) -> Coefficients:
+    rng = np.random.default_rng(seed)
+    parameters = make_parameters(neuron, NEURONS_OF_A_LAYER, rng, stable=True)
+    return source_coefficients(NEURONS[neuron], parameters)
+
+
+def swings(c: Coefficients, current: Array) -> Array:
+    """The standard deviation of each membrane below any threshold, after it has settled."""
+    v = np.zeros((c.variables, c.neurons))
+    u = np.empty((len(current), c.neurons))
+    for k, i in enumerate(current):
+        v = np.einsum("ijn,jn->in", c.A, v) + c.F * i
+        u[k] = v[0]
+    deviation: Array = u[500:].std(axis=0)
+    return deviation
+
+
+def decaying(keep: float, lags: int = HORIZON) -> Array:
+    return np.power(keep, np.arange(lags, dtype=np.float64))
+
+
+def correlated_noise(steps: int, keep: float, seed: int) -> Array:
+    rng = np.random.default_rng(seed)
+    noise = rng.normal(size=steps) * np.sqrt(1.0 - keep * keep)
+    current = np.empty(steps)
+    last = 0.0
+    for k in range(steps):
+        last = keep * last + noise[k]
+        current[k] = last
+    return current
+
+
+@pytest.mark.parametrize("neuron", ["lif", "adlif"])
+@pytest.mark.parametrize("keep", [0.0, 0.7])
+@pytest.mark.parametrize("held_steps", [2, 5, 10])
+def test_the_ratio_is_that_of_a_simulated_membrane(
+    neuron: str, keep: float, held_steps: int
+) -> None:
+    c = draw(neuron, 1)
+    current = correlated_noise(40_000, keep, 2)
+    held = np.repeat(current.reshape(-1, held_steps).mean(axis=1), held_steps)
+    ratio = swing_ratio(c, decaying(keep), float(held_steps))
+    np.testing.assert_allclose(ratio, swings(c, current) / swings(c, held), rtol=0.04)
+    assert held_steps < 10 or ratio.max() > 1.05  # there is something to make up for
+
+
+@given(neuron_names, seeds, st.floats(0.001, 1.0))
+def test_from_coarse_to_fine_nothing_is_held(neuron: str, seed: int, rho: float) -> None:
+    ratio = swing_ratio(draw(neuron, seed), decaying(0.5, 20), rho)
+    np.testing.assert_allclose(ratio, 1.0, rtol=1e-12)
+
+
+@settings(max_examples=30)
+@given(neuron_names, seeds, st.floats(0.0, 0.95), st.floats(1.0, 40.0))
+def test_the_ratio_is_finite_and_grows_between_whole_ratios_without_a_jump(
+    neuron: str, seed: int, keep: float, rho: float
+) -> None:
+    c = draw(neuron, seed)
+    correlation = decaying(keep)
+    ratio = swing_ratio(c, correlation, rho)
+    assert np.isfinite(ratio).all()
+    assert (ratio > 0.0).all()
+    np.testing.assert_allclose(swing_ratio(c, correlation, rho + 1e-7), ratio, rtol=1e-4)
+
+
+def test_a_current_that_never_varies_asks_for_nothing() -> None:
+    constant = np.ones(HORIZON)
+    np.testing.assert_allclose(swing_ratio(draw("radlif", 3), constant, 7.0), 1.0, rtol=1e-4)
