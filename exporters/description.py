@@ -102,6 +102,11 @@ def layer_of(spec: LayerSpec) -> Layer:
     return Layer(spec.name, neuron_named(spec.neuron), parameters)
 
 
+def is_linear(network: NetworkSpec) -> bool:
+    """Return whether every neuron is linear between its spikes."""
+    return all(neuron_named(layer.neuron).upswing is None for layer in network.layers)
+
+
 def norm_of(spec: LayerSpec) -> BatchNorm:
     """Return the layer's batch norm, the identity where it has none."""
     if spec.norm is None:

@@ -54,6 +54,9 @@ def step(network: Network, resolution: Resolution, state: State, x: Float) -> tu
         if neuron.recurrent:
             heard = state[f"{name}.spikes"] @ network.weights[f"{name}.V"].astype(x.dtype)
             v = v + G[:, np.newaxis] * heard
+        if neuron.upswing is not None:
+            x_of_before = np.clip(state[f"{name}.state"][0], 0.0, threshold)
+            v = v + np.asarray(c.N, x.dtype)[:, np.newaxis] * neuron.upswing.value(x_of_before)
         after[f"{name}.state"] = v
         signal = v[0]
         if neuron.spiking:

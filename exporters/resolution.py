@@ -5,20 +5,20 @@ from dataclasses import dataclass
 import numpy as np
 
 from retempo.exporters.adaptation import method_named
-from retempo.exporters.description import NetworkSpec, layer_of, norm_of
+from retempo.exporters.description import NetworkSpec, is_linear, layer_of, norm_of
 from retempo.exporters.errors import AdaptationError, UnfitError
 from retempo.exporters.neurons.general import Array
 from retempo.exporters.normalisation import fold, move
 
-COEFFICIENTS = ("A", "R", "F", "G", "gain", "bias", "threshold")
+COEFFICIENTS = ("A", "R", "F", "G", "N", "gain", "bias", "threshold")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LayerResolution:
     """The coefficients of one layer at one resolution, float64.
 
-    Shapes: `A` `(variables, variables, neurons)`; `R`, `F`, `G` `(variables, neurons)`; `gain`,
-    `bias`, `threshold` `(neurons,)`.
+    Shapes: `A` `(variables, variables, neurons)`; `R`, `F`, `G`, `N` `(variables, neurons)`;
+    `gain`, `bias`, `threshold` `(neurons,)`. A linear neuron has no `N`.
     """
 
     name: str
@@ -29,6 +29,7 @@ class LayerResolution:
     gain: Array
     bias: Array
     threshold: Array
+    N: Array | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,7 +63,8 @@ def resolve(
 ) -> Resolution:
     """Adapt a network to the time step `dt_us`.
 
-    At the source's own time step every method returns the source network.
+    At the source's own time step every method returns the source network, but `euler` of a neuron
+    that is given by its differential equation.
 
     Args:
         network: the description, see `check_network`.
@@ -76,7 +78,7 @@ def resolve(
     check_dt_us(dt_us)
     chosen = method_named(method)
     rule = normalisation or chosen.normalisation
-    schedule = chosen.schedule(network.source_dt_us, dt_us)
+    schedule = chosen.schedule_of(network.source_dt_us, dt_us, linear=is_linear(network))
     rho = dt_us / (schedule.substeps * network.source_dt_us)
     layers = []
     for position, spec in enumerate(network.layers):
@@ -93,6 +95,7 @@ def resolve(
             R=coefficients.R,
             F=coefficients.F,
             G=coefficients.G,
+            N=coefficients.N,
             gain=gain,
             bias=bias,
             threshold=np.full(spec.neurons, spec.threshold),
@@ -105,7 +108,7 @@ def resolve(
 def _refuse_overflow(layer: LayerResolution, method: str, rho: float) -> None:
     for name in COEFFICIENTS:
         values = getattr(layer, name)
-        if not (np.abs(values) <= np.finfo(np.float32).max).all():
+        if values is not None and not (np.abs(values) <= np.finfo(np.float32).max).all():
             raise UnfitError(
                 f"{layer.name}.{name} overflows by {method} at {rho:g} times the source time step; "
                 "take a step nearer to the source's"

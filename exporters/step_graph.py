@@ -16,6 +16,7 @@ from retempo.exporters.contract import METADATA_KEY, contract_of, encode_contrac
 from retempo.exporters.description import LayerSpec
 from retempo.exporters.errors import NetworkError
 from retempo.exporters.files import write_atomically
+from retempo.exporters.graph_upswing import add_upswing
 from retempo.exporters.network import Network, check
 from retempo.exporters.neurons import Neuron, neuron_named
 from retempo.exporters.resolution import LayerResolution, Resolution
@@ -65,19 +66,21 @@ def build_step(network: Network, resolution: Resolution) -> onnx.ModelProto:
 def coefficients_of(neuron: Neuron) -> tuple[str, ...]:
     """Return the coefficients that a layer of this neuron has in the graph."""
     spiking = ("R", "threshold") if neuron.spiking else ()
-    return ("A", "F", "gain", "bias", *spiking, *(("G",) if neuron.recurrent else ()))
+    recurrent = ("G",) if neuron.recurrent else ()
+    nonlinear = () if neuron.upswing is None else ("N",)
+    return ("A", "F", "gain", "bias", *spiking, *recurrent, *nonlinear)
 
 
 def graph_coefficients(neuron: Neuron, layer: LayerResolution) -> dict[str, NDArray[np.float32]]:
     """Return a layer's coefficients as the graph takes them: named, float32, with a batch axis.
 
-    Shapes: `A` `(variables, variables, 1, neurons)`; `R`, `F`, `G` `(variables, 1, neurons)`;
+    Shapes: `A` `(variables, variables, 1, neurons)`; `R`, `F`, `G`, `N` `(variables, 1, neurons)`;
     `gain`, `bias`, `threshold` `(neurons,)`.
     """
     arrays = {}
     for name in coefficients_of(neuron):
         values = np.asarray(getattr(layer, name), np.float32)
-        if name in "ARFG":
+        if name in "ARFGN":
             values = np.expand_dims(values, -2)
         arrays[f"{layer.name}.{name}"] = np.ascontiguousarray(values)
     return arrays
@@ -110,6 +113,9 @@ def _add_layer(
         graph.node("MatMul", [spikes, f"{name}.V"], f"{name}.heard")
         graph.node("Mul", [f"{name}.G", f"{name}.heard"], f"{name}.recurrent")
         terms.append(f"{name}.recurrent")
+    if neuron.upswing is not None:
+        add_upswing(graph, name, neuron.upswing)
+        terms.append(f"{name}.upswing")
     total = f"{name}.free"
     for term in terms:
         result = f"{state}_next" if term == terms[-1] else f"{term}_sum"

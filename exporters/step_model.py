@@ -111,7 +111,7 @@ def input_shapes(contract: Contract) -> dict[str, Shape]:
         neuron, n = neuron_named(layer.neuron), layer.neurons
         sides: dict[str, Shape] = {
             "A": (neuron.variables, neuron.variables, 1, n),
-            **dict.fromkeys("RFG", (neuron.variables, 1, n)),
+            **dict.fromkeys("RFGN", (neuron.variables, 1, n)),
             **dict.fromkeys(("gain", "bias", "threshold"), (n,)),
         }
         shapes |= {f"{layer.name}.{key}": sides[key] for key in coefficients_of(neuron)}

@@ -21,6 +21,8 @@ from retempo.exporters.neurons import NEURONS
 from retempo.sensors.events import EventChunk
 
 SPIKING = sorted(name for name, neuron in NEURONS.items() if neuron.spiking)
+LINEAR = [name for name in SPIKING if NEURONS[name].upswing is None]
+NONLINEAR = [name for name in SPIKING if NEURONS[name].upswing is not None]
 
 
 def make_parameters(
@@ -141,3 +143,5 @@ def cut(chunk: EventChunk, positions: Sequence[int]) -> list[EventChunk]:
 
 seeds = st.integers(0, 2**32 - 1)
 neuron_names = st.sampled_from(SPIKING)
+linear_names = st.sampled_from(LINEAR)
+nonlinear_names = st.sampled_from(NONLINEAR)

@@ -11,17 +11,19 @@ import torch
 from torch import Tensor
 
 from retempo.exporters.neurons import Neuron
-from retempo.training.kernels import recordings_backward, recordings_forward
+from retempo.exporters.neurons.general import Upswing
+from retempo.training.kernels import kernels_of
 
 SURROGATE_WIDTH = 1.0
 SURROGATE_HEIGHT = 0.5
 
 
 class LayerCoefficients(NamedTuple):
-    """A, R, F and G as tensors, see `retempo.exporters.neurons.Coefficients`, and the threshold.
+    """A, R, F, G and N as tensors, see `retempo.exporters.neurons.Coefficients`, and the rest.
 
-    Shapes: `A` `(variables, variables, neurons)`; `R`, `F`, `G` `(variables, neurons)`; `V`
-    `(neurons, neurons)`, spikes from the left, or None; `threshold` inf for a readout.
+    Shapes: `A` `(variables, variables, neurons)`; `R`, `F`, `G`, `N` `(variables, neurons)`; `V`
+    `(neurons, neurons)`, spikes from the left, or None; `threshold` inf for a readout. A linear
+    neuron has neither `N` nor `upswing`.
     """
 
     A: Tensor
@@ -30,6 +32,8 @@ class LayerCoefficients(NamedTuple):
     G: Tensor
     V: Tensor | None
     threshold: float
+    N: Tensor | None = None
+    upswing: Upswing | None = None
 
 
 def layer_coefficients(
@@ -39,14 +43,19 @@ def layer_coefficients(
 
     Shapes: every parameter is `(neurons,)`.
     """
-    A, R, F, G = neuron.groups(parameters)
+    A, R, F, G, N = neuron.groups(parameters)
     zeros = torch.zeros_like(next(iter(parameters.values())))
 
     def row(entries: tuple[Tensor | float, ...]) -> Tensor:
         return torch.stack([zeros + entry for entry in entries])
 
     limit = threshold if neuron.spiking else float("inf")
-    return LayerCoefficients(torch.stack([row(r) for r in A]), row(R), row(F), row(G), V, limit)
+    return LayerCoefficients(
+        torch.stack([row(entries) for entries in A]),
+        *(row(R), row(F), row(G)),
+        *(V, limit),
+        *(None if N is None else row(N), neuron.upswing),
+    )
 
 
 def surrogate_gradient(potential: Tensor, threshold: float) -> Tensor:
@@ -76,15 +85,17 @@ def step(
 ) -> tuple[Tensor, Tensor]:
     """Step a layer by one bin.
 
-        v = A v + R s + F i + G (s V),   s = 1[v_0 > threshold]
+        v = A v + R s + F i + G (s V) + N phi(v_0 from 0 to the threshold),   s = 1[v_0 > threshold]
 
     Shapes: `state` `(variables, batch, neurons)`; `spikes` and `current` `(batch, neurons)`.
     """
-    A, R, F, G, V, threshold = coefficients
+    A, R, F, G, V, threshold, N, upswing = coefficients
     v = torch.einsum("ijn,jbn->ibn", A, state)
     v = v + R[:, None] * spikes + F[:, None] * current
     if V is not None:
         v = v + G[:, None] * (spikes @ V)
+    if N is not None and upswing is not None:
+        v = v + N[:, None] * upswing.value(state[0].clamp(0.0, threshold))
     return v, _Spike.apply(v[0], threshold)  # type: ignore[no-untyped-call]
 
 
@@ -113,10 +124,12 @@ def run(coefficients: LayerCoefficients, current: Tensor, offsets: Tensor) -> Te
     Shapes: `current` and the result `(steps, neurons)`, float32 on the CPU; `offsets`
     `(recordings + 1,)`, int64.
     """
-    A, R, F, G, V, threshold = coefficients
-    if V is None:
-        V = current.new_zeros(0, 0)
-    result: Tensor = _Run.apply(A, R, F, G, V, threshold, current, offsets)  # type: ignore[no-untyped-call]
+    A, R, F, G, V, threshold, N, upswing = coefficients
+    none = current.new_zeros(0, 0)
+    V, N = none if V is None else V, none if N is None else N
+    result: Tensor = _Run.apply(  # type: ignore[no-untyped-call]
+        A, R, F, G, N, V, threshold, upswing, current, offsets
+    )
     return result
 
 
@@ -128,43 +141,49 @@ class _Run(torch.autograd.Function):
         R: Tensor,
         F: Tensor,
         G: Tensor,
+        N: Tensor,
         V: Tensor,
         threshold: float,
+        upswing: Upswing | None,
         current: Tensor,
         offsets: Tensor,
     ) -> Tensor:
-        given = (A, R, F, G, V, current)
-        A, R, F, G, V, current = (values.detach().contiguous() for values in given)
+        given = (A, R, F, G, N, V, current)
+        A, R, F, G, N, V, current = (values.detach().contiguous() for values in given)
         steps, neurons = current.shape
         v = current.new_empty(A.shape[0], steps, neurons)
         spikes = current.new_zeros(steps, neurons)
         heard = current.new_zeros(steps, neurons) if V.numel() else current.new_zeros(0, neurons)
-        tensors = (A, R, F, G, V, current, offsets, v, spikes, heard)
-        recordings_forward(threshold, *(values.numpy() for values in tensors))
+        tensors = (A, R, F, G, N, V, current, offsets, v, spikes, heard)
+        forwards, _ = kernels_of(upswing)
+        forwards(threshold, *(values.numpy() for values in tensors))
         ctx.save_for_backward(*tensors)
         ctx.threshold = threshold
+        ctx.upswing = upswing
         return v[0] if threshold == float("inf") else spikes
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         saved: tuple[Tensor, ...] = ctx.saved_tensors
-        A, _, _, _, V, current, offsets, _, spikes, heard = saved
+        A, _, _, _, N, V, current, offsets, _, spikes, heard = saved
         variables, _, neurons = A.shape
         to_current = torch.empty_like(current)
         to_heard = torch.zeros_like(heard)
         to_A = current.new_zeros(variables, variables, neurons)
         to_R, to_F, to_G = (current.new_zeros(variables, neurons) for _ in range(3))
+        to_N = torch.zeros_like(N)
         threshold: float = ctx.threshold
-        results = (to_current, to_heard, to_A, to_R, to_F, to_G)
+        results = (to_current, to_heard, to_A, to_R, to_F, to_G, to_N)
         tensors = (*saved, gradient.contiguous(), *results)
-        recordings_backward(
+        _, backwards = kernels_of(ctx.upswing)
+        backwards(
             threshold, SURROGATE_WIDTH, SURROGATE_HEIGHT, *(values.numpy() for values in tensors)
         )
         to_V = None
         if V.numel():
             # Rows that begin a recording have heard nothing, so their neighbour above adds nothing.
             to_V = spikes[:-1].T @ _after_the_first(to_heard, offsets)
-        return to_A, to_R, to_F, to_G, to_V, None, to_current, None
+        return to_A, to_R, to_F, to_G, to_N, to_V, None, None, to_current, None
 
 
 def _after_the_first(rows: Tensor, offsets: Tensor) -> Tensor:

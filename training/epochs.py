@@ -124,6 +124,7 @@ def _step(
     loss.backward()  # type: ignore[no-untyped-call]
     nn.utils.clip_grad_norm_(module.parameters(), config.gradient_clip)
     optimizer.step()
+    module.project_()
     return float(loss.detach()), int((scores.argmax(1) == batch.targets).sum())
 
 

@@ -68,8 +68,20 @@ class LayerModule(nn.Module):
         Shapes: `x` `(steps, inputs)`, the result `(steps, neurons)`.
         """
         V = None if self.V is None else zero_diagonal(self.V)
-        coefficients = layer_coefficients(self.shape.neuron, clamped(self), V, self.shape.threshold)
+        coefficients = layer_coefficients(
+            self.shape.neuron, dict(self.own), V, self.shape.threshold
+        )
         return run(coefficients, self.norm(x @ self.W), offsets)
+
+    def project_(self) -> None:
+        """Move the neuron's parameters to the nearest values within their ranges.
+
+        To be called after every step of an optimizer. A clamp in the forward pass would take the
+        gradient from a parameter outside its range, which then never comes back.
+        """
+        with torch.no_grad():
+            for name, range_ in self.shape.ranges.items():
+                self.own[name].clamp_(range_.low, range_.high)
 
 
 class NetworkModule(nn.Module):
@@ -92,6 +104,11 @@ class NetworkModule(nn.Module):
                 x = nn.functional.dropout(x, self.dropout, self.training)
         return torch.softmax(x, dim=1)
 
+    def project_(self) -> None:
+        """Move every neuron's parameters into their ranges, see `LayerModule.project_`."""
+        for layer in self.layers:
+            layer.project_()  # type: ignore[operator]
+
 
 def mean_over_steps(y: Tensor, offsets: Tensor) -> Tensor:
     """Return each recording's mean over its own steps.
@@ -102,14 +119,6 @@ def mean_over_steps(y: Tensor, offsets: Tensor) -> Tensor:
     recording = torch.repeat_interleave(torch.arange(len(lengths)), lengths)
     sums = y.new_zeros(len(lengths), y.shape[1]).index_add(0, recording, y)
     return sums / lengths[:, None]
-
-
-def clamped(layer: LayerModule) -> dict[str, Tensor]:
-    """Return a layer's neuron parameters within their ranges."""
-    return {
-        name: layer.own[name].clamp(range_.low, range_.high)
-        for name, range_ in layer.shape.ranges.items()
-    }
 
 
 def zero_diagonal(V: Tensor) -> Tensor:
@@ -150,7 +159,7 @@ def to_network(
                 neuron=shape.neuron.name,
                 inputs=shape.inputs,
                 neurons=shape.neurons,
-                parameters={name: _numbers(values) for name, values in clamped(layer).items()},
+                parameters={name: _numbers(values) for name, values in layer.own.items()},
                 norm=_norm_spec(layer.norm),
                 threshold=shape.threshold,
             )

@@ -27,4 +27,6 @@ def adapt_exactly(layer: Layer, rho: float, held: Collection[str] = GROUPS) -> C
         name: apply(gamma, getattr(source, name)) if name in held else getattr(source, name)
         for name in GROUPS
     }
-    return Coefficients(A=power(source.A, rho, layer.name), **moved)
+    # The upswing moves the membrane at a rate, so it is a current whatever the method.
+    N = None if source.N is None else apply(gamma, source.N)
+    return Coefficients(A=power(source.A, rho, layer.name), **moved, N=N)

@@ -9,7 +9,7 @@ Source: the idea is of arXiv 2411.04760, the fractional form is derived in docs/
 
 import numpy as np
 
-from retempo.exporters.adaptation.method import Layer, Method
+from retempo.exporters.adaptation.method import Layer, Method, inner_steps
 from retempo.exporters.adaptation.powers import apply, held_gain, power, sum_of_powers
 from retempo.exporters.neurons import Coefficients, source_coefficients
 from retempo.exporters.neurons.general import Array
@@ -20,7 +20,11 @@ def _adapt(layer: Layer, rho: float) -> Coefficients:
     A = power(source.A, rho, layer.name)
     gamma = _mean_gain(source.A, A, rho, layer.name)
     return Coefficients(
-        A=A, R=apply(gamma, source.R), F=apply(gamma, source.F), G=apply(gamma, source.G)
+        A=A,
+        R=apply(gamma, source.R),
+        F=apply(gamma, source.F),
+        G=apply(gamma, source.G),
+        N=None if source.N is None else apply(gamma, source.N),
     )
 
 
@@ -34,4 +38,4 @@ def _mean_gain(source: Array, target: Array, rho: float, layer: str) -> Array:
     return held_gain(source, rho, layer)
 
 
-EXPECTATION = Method(name="expectation", adapt=_adapt)
+EXPECTATION = Method(name="expectation", adapt=_adapt, nonlinear=inner_steps)

@@ -8,6 +8,6 @@ docs/adaptation.md.
 from functools import partial
 
 from retempo.exporters.adaptation.exact import adapt_exactly
-from retempo.exporters.adaptation.method import Method
+from retempo.exporters.adaptation.method import Method, inner_steps
 
-IMPULSE = Method(name="impulse", adapt=partial(adapt_exactly, held="F"))
+IMPULSE = Method(name="impulse", adapt=partial(adapt_exactly, held="F"), nonlinear=inner_steps)

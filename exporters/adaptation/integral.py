@@ -5,6 +5,6 @@ ends. Source: arXiv 2411.04760 for `A^rho`; the groups are derived in docs/adapt
 """
 
 from retempo.exporters.adaptation.exact import adapt_exactly
-from retempo.exporters.adaptation.method import Method
+from retempo.exporters.adaptation.method import Method, inner_steps
 
-INTEGRAL = Method(name="integral", adapt=adapt_exactly)
+INTEGRAL = Method(name="integral", adapt=adapt_exactly, nonlinear=inner_steps)

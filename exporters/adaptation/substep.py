@@ -7,11 +7,8 @@ docs/adaptation.md.
 """
 
 from retempo.exporters.adaptation.exact import adapt_exactly
-from retempo.exporters.adaptation.method import Method, Schedule
+from retempo.exporters.adaptation.method import Method, Schedule, inner_steps
 from retempo.exporters.errors import UnfitError
-
-# A bin of more inner steps than this stalls a stream longer than any sensor waits.
-MOST_SUBSTEPS = 10_000
 
 
 def step_within(source_dt_us: int, target_dt_us: int) -> Schedule:
@@ -25,12 +22,7 @@ def step_within(source_dt_us: int, target_dt_us: int) -> Schedule:
             f"substep goes from fine to coarse; {source_dt_us} us to {target_dt_us} us is "
             "coarse-to-fine; use the method lag"
         )
-    substeps = -(-target_dt_us // source_dt_us)
-    if substeps > MOST_SUBSTEPS:
-        raise UnfitError(
-            f"substep would step {substeps:,} times a bin of {target_dt_us} us, at most "
-            f"{MOST_SUBSTEPS:,}; take a step nearer to the source's {source_dt_us} us"
-        )
+    substeps = inner_steps(source_dt_us, target_dt_us).substeps
     return Schedule(substeps, substeps * source_dt_us / target_dt_us)
 
 

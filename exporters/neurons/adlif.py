@@ -13,12 +13,14 @@ from dataclasses import replace
 from retempo.exporters.neurons.general import Groups, Neuron, Range, Vector
 from retempo.exporters.neurons.lif import MEMBRANE_DECAY
 
+ADAPTATION_DECAY = Range(math.exp(-1 / 30), math.exp(-1 / 120))
+
 
 def _groups(p: Mapping[str, Vector]) -> Groups:
     alpha, beta, a, b = p["alpha"], p["beta"], p["a"], p["b"]
     g = 1.0 - alpha
     A = ((alpha - g * a, -g * beta), (a, beta))
-    return A, (-(alpha + g * b), b), (g, 0.0), (g, 0.0)
+    return Groups(A, (-(alpha + g * b), b), (g, 0.0), (g, 0.0))
 
 
 ADLIF = Neuron(
@@ -26,7 +28,7 @@ ADLIF = Neuron(
     variables=2,
     parameters={
         "alpha": MEMBRANE_DECAY,
-        "beta": Range(math.exp(-1 / 30), math.exp(-1 / 120)),
+        "beta": ADAPTATION_DECAY,
         "a": Range(-1.0, 1.0),
         "b": Range(0.0, 2.0),
     },

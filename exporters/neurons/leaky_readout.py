@@ -11,7 +11,7 @@ from retempo.exporters.neurons.lif import MEMBRANE_DECAY
 
 def _groups(p: Mapping[str, Vector]) -> Groups:
     alpha = p["alpha"]
-    return ((alpha,),), (0.0,), (1.0 - alpha,), (0.0,)
+    return Groups(((alpha,),), (0.0,), (1.0 - alpha,), (0.0,))
 
 
 LEAKY_READOUT = Neuron(

@@ -16,7 +16,7 @@ MEMBRANE_DECAY = Range(math.exp(-1 / 5), math.exp(-1 / 25))
 def _groups(p: Mapping[str, Vector]) -> Groups:
     alpha = p["alpha"]
     g = 1.0 - alpha
-    return ((alpha,),), (-alpha,), (g,), (g,)
+    return Groups(((alpha,),), (-alpha,), (g,), (g,))
 
 
 LIF = Neuron(

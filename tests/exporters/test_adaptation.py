@@ -11,7 +11,7 @@ from retempo.exporters.errors import AdaptationError, UnfitError
 from retempo.exporters.neurons import NEURONS, Coefficients, source_coefficients
 from retempo.exporters.neurons.general import Array
 from retempo.exporters.resolution import resolve
-from tests.builders import make_network, make_parameters, neuron_names, seeds
+from tests.builders import linear_names, make_network, make_parameters, neuron_names, seeds
 
 NEURONS_OF_A_LAYER = 16
 
@@ -23,6 +23,10 @@ def draw_layer(neuron: str, seed: int) -> Layer:
 
 def source(layer: Layer) -> Coefficients:
     return source_coefficients(layer.neuron, layer.parameters)
+
+
+def groups_of(layer: Layer) -> str:
+    return "ARFG" if layer.neuron.upswing is None else "ARFGN"
 
 
 def run(c: Coefficients, v: Array, current: Array, steps: int) -> Array:
@@ -68,7 +72,7 @@ def test_a_coarse_step_ends_where_the_source_steps_end(
 def test_expectation_equals_integral(neuron: str, seed: int, rho: float) -> None:
     layer = draw_layer(neuron, seed)
     a, b = (METHODS[name].adapt(layer, rho) for name in ("expectation", "integral"))
-    for name in "ARFG":
+    for name in groups_of(layer):
         np.testing.assert_allclose(getattr(a, name), getattr(b, name), atol=1e-9)
 
 
@@ -76,12 +80,14 @@ def test_expectation_equals_integral(neuron: str, seed: int, rho: float) -> None
 def test_every_method_is_the_source_at_the_source(neuron: str, seed: int, method: str) -> None:
     layer = draw_layer(neuron, seed)
     adapted = METHODS[method].adapt(layer, 1.0)
-    for name in "ARFG":
-        np.testing.assert_allclose(getattr(adapted, name), getattr(source(layer), name), atol=1e-12)
+    if method != "euler" or layer.neuron.ode is None:  # an equation is stepped as such everywhere
+        for name in groups_of(layer):
+            expected = getattr(source(layer), name)
+            np.testing.assert_allclose(getattr(adapted, name), expected, atol=1e-12)
     assert METHODS[method].schedule(10_000, 10_000) == Schedule(substeps=1, lag=1.0)
 
 
-@given(neuron_names, seeds, st.floats(0.01, 4.0))
+@given(linear_names, seeds, st.floats(0.01, 4.0))
 def test_euler_takes_rho_of_the_change_of_a_source_step(neuron: str, seed: int, rho: float) -> None:
     layer = draw_layer(neuron, seed)
     rng = np.random.default_rng(seed + 1)

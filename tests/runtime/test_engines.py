@@ -17,7 +17,7 @@ from retempo.runtime.engine import Engine, EngineState, Vector
 from retempo.runtime.engines import load_engine
 from retempo.runtime.engines.onnx import is_spikes
 from retempo.runtime.errors import EngineError
-from tests.builders import make_inputs, make_network, neuron_names, seeds
+from tests.builders import LINEAR, NONLINEAR, make_inputs, make_network, neuron_names, seeds
 
 
 def model_at(network: Network, resolution: Resolution) -> StepModel:
@@ -102,7 +102,7 @@ def test_one_step_from_a_random_state(
         np.testing.assert_allclose(newest, after[name], atol=1e-5 * scale)
 
 
-@pytest.mark.parametrize("neuron", ["lif", "rlif", "adlif", "radlif"])
+@pytest.mark.parametrize("neuron", LINEAR)
 @pytest.mark.parametrize(
     ("dt_us", "method"),
     [
@@ -138,6 +138,33 @@ def test_a_thousand_steps_spike_alike_but_at_the_threshold(
             break
         np.testing.assert_allclose(y, expected, atol=1e-3)
     assert spikes > 100
+
+
+@pytest.mark.parametrize("neuron", NONLINEAR)
+@pytest.mark.parametrize(
+    ("dt_us", "method"), [(10_000, "euler"), (3_000, "lag"), (1_000, "impulse")]
+)
+def test_an_upswing_is_stepped_as_the_reference_steps_it(
+    neuron: str, dt_us: int, method: str
+) -> None:
+    """An upswing amplifies rounding, so each bin begins where the reference ended its last."""
+    network = make_network(neuron, (24, 16), seed=5, stable=True)
+    engine = engine_at(network, dt_us, method)
+    plain = Reference(network, engine.resolution, 2)
+    spikes = 0.0
+    for x in make_inputs(network, 200, 2, seed=6):
+        history = {name: np.stack(rows) for name, rows in plain.history.items()}
+        state = engine.load_state({**plain.state, **history})
+        state.x[:] = x
+        y = engine.step(state).copy()
+        expected = plain.step(x)
+        spikes += sum(float(plain.state[name].sum()) for name in plain.spike_names)
+        if plain.nearest > 1e-4:
+            np.testing.assert_allclose(y, expected, atol=1e-4)
+            for name, values in engine.save_state(state).items():
+                newest = values[0] if name.endswith(".spikes") else values
+                np.testing.assert_allclose(newest, plain.state[name], atol=1e-4, err_msg=name)
+    assert spikes > 20
 
 
 @given(st.sampled_from([10_000, 5_000, 2_000, 1_000, 100]))

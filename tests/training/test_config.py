@@ -47,7 +47,7 @@ def test_a_home_folder_of_nobody_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ('[network]\nneuron = "lief"', "neuron: unknown neuron 'lief'; known are adlif"),
+        ('[network]\nneuron = "lief"', "neuron: unknown neuron 'lief'; known are adex, adlif"),
         ('[network]\nneuron = "leaky_readout"', "leaky_readout, expected one that spikes"),
         ("[network]\nranges = { c = [0.0, 1.0] }", "radlif has no parameter 'c'; it has alpha"),
         ("[network]\nranges = { a = [0.0, 2.0] }", r"a = \[0, 2\] is not within the model's"),

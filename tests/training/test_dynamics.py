@@ -104,7 +104,7 @@ def test_coefficients_are_those_of_the_exporter(name: str, neurons: int, seed: i
     theirs = source_coefficients(
         NEURONS[name], {key: values.detach().double().numpy() for key, values in parameters.items()}
     )
-    for group in ("A", "R", "F", "G"):
+    for group in ("A", "R", "F", "G", *(["N"] if theirs.N is not None else [])):
         exported = torch.from_numpy(getattr(theirs, group))
         torch.testing.assert_close(
             getattr(ours, group).detach().double(), exported, rtol=0.0, atol=1e-6

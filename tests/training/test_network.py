@@ -85,6 +85,7 @@ def test_a_checkpoint_brings_a_module_back_bit_for_bit(
     with torch.no_grad():
         for values in module.parameters():
             values.add_(0.3 * torch.randn_like(values))
+    module.project_()
     spec = make_network().spec
     network = to_network(module, spec.input, 10_000, spec.labels)
     run = tmp_path_factory.mktemp("run")
@@ -100,11 +101,12 @@ def test_a_checkpoint_with_self_connections_is_refused() -> None:
         from_network(make_network("radlif"))
 
 
-def test_a_checkpoint_holds_parameters_within_their_ranges_and_no_self_connection() -> None:
+def test_a_projected_module_is_within_its_ranges_and_has_no_self_connection() -> None:
     module = make_module()
     with torch.no_grad():
         for values in module.parameters():
             values.add_(torch.randn_like(values))
+    module.project_()
     network = to_network(module, make_network().spec.input, 10_000, ["a", "b", "c", "d"])
     for layer in network.spec.layers[:-1]:
         assert not network.weights[f"{layer.name}.V"].diagonal().any()
