@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from retempo.sensors.errors import GeometryError, RecordingError
-from retempo.sensors.files import aedat4, csv_text, dat, es, evt, nmnist, numpy_table
-from retempo.sensors.files.format import Format, grid_or_none
+from retempo.sensors.files import aedat4, audio, csv_text, dat, es, evt, nmnist, numpy_table
+from retempo.sensors.files.format import Format
 from retempo.sensors.files.recording import Recording
 from retempo.sensors.geometry import Geometry
 
@@ -12,6 +12,7 @@ from retempo.sensors.geometry import Geometry
 FORMATS: tuple[Format, ...] = (
     aedat4.FORMAT,
     es.FORMAT,
+    audio.FORMAT,
     numpy_table.FORMAT,
     evt.EVT2,
     evt.EVT3,
@@ -40,7 +41,7 @@ def open_recording(
     head = _read_head(path)
     chosen = _choose(path, head)
     try:
-        opened = chosen.open(path, head, grid_or_none(path, geometry))
+        opened = chosen.open(path, head, geometry)
     except GeometryError as error:
         raise RecordingError(f"{path} states a size that no sensor has: {error}") from error
     return Recording(path, chosen.name, opened, chunk_events)
