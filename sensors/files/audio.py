@@ -17,7 +17,8 @@ def open_sound(path: Path, head: bytes, spec: CochleaSpec) -> Opened:
     """A sound file whose head has been checked, to be heard by a cochlea.
 
     Raises:
-        RecordingError: the file is truncated, no sound, or at a rate that the cochlea cannot hear.
+        RecordingError: the file is truncated, no sound, or at a rate that the cochlea cannot hear;
+            or soundfile is missing.
     """
     rate_hz = read_sound_head(path, head).rate_hz
     try:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from retempo.sensors.cochlea import CochleaSpec
 from retempo.sensors.errors import GeometryError, RecordingError
 from retempo.sensors.files import aedat4, audio, csv_text, dat, es, evt, nmnist, numpy_table
 from retempo.sensors.files.format import Format
@@ -45,6 +46,19 @@ def open_recording(
     except GeometryError as error:
         raise RecordingError(f"{path} states a size that no sensor has: {error}") from error
     return Recording(path, chosen.name, opened, chunk_events)
+
+
+def hear_recording(
+    path: str | Path, cochlea: CochleaSpec, *, chunk_events: int = 65_536
+) -> Recording:
+    """Open a sound file to be heard by another cochlea than the default one of `open_recording`.
+
+    Raises:
+        RecordingError: as `open_recording`, or the file is no sound.
+    """
+    path = Path(path)
+    head = _read_head(path)
+    return Recording(path, audio.FORMAT.name, audio.open_sound(path, head, cochlea), chunk_events)
 
 
 def _read_head(path: Path) -> bytes:

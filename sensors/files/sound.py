@@ -4,6 +4,7 @@ A file that ends early is told where its format states a length or an end: WAV, 
 MP3.
 """
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import import_module
@@ -66,7 +67,7 @@ def read_sound(path: Path) -> Iterator[NDArray[np.float64]]:
                 yield piece.mean(axis=1)
         except RuntimeError as error:
             raise RecordingError(
-                f"{path} is damaged after {heard} samples: {reason(error)}; copy or record it again"
+                f"{path} is damaged after {heard} samples: {_why(error)}; copy or record it again"
             ) from error
     if frames is not None and heard < frames:
         raise RecordingError(
@@ -83,11 +84,19 @@ def _opened(path: Path) -> Any:
             f"{path} is sound, which needs soundfile; pip install 'retempo[audio]'"
         ) from error
     try:
-        return soundfile.SoundFile(path)
-    except (RuntimeError, TypeError) as error:
+        # By its number, since a name would let the suffix beat the content.
+        return soundfile.SoundFile(os.open(path, os.O_RDONLY), closefd=True)
+    except OSError as error:
+        raise RecordingError(f"{path} cannot be read: {error.strerror}") from error
+    except RuntimeError as error:
         raise RecordingError(
-            f"{path} is no readable sound: {reason(error)}; copy or record it again"
+            f"{path} is no readable sound: {_why(error)}; copy or record it again"
         ) from error
+
+
+def _why(error: RuntimeError) -> str:
+    # The text of soundfile's own errors begins with a file's number, which says nothing.
+    return reason(error).split(": ", 1)[-1]
 
 
 def _check_riff(path: Path, head: bytes) -> None:

@@ -64,7 +64,6 @@ def test_a_filter_answers_an_impulse_with_a_gammatone() -> None:
 
 
 @pytest.mark.parametrize("rate_hz", [8_000, 16_000, 44_100, 48_000])
-@pytest.mark.parametrize("rate_hz", [8_000, 16_000, 44_100, 48_000])
 def test_the_filters_pass_what_scipys_gammatones_pass(rate_hz: int) -> None:
     answers = impulse_responses(SMALL, rate_hz, 4_096)
     centres = centres_hz(SMALL.channels, SMALL.low_hz, min(SMALL.high_hz, 0.45 * rate_hz))
@@ -102,7 +101,8 @@ def test_a_sound_in_pieces_gives_the_events_of_the_whole(
     spec = msgspec.structs.replace(SMALL, exponent=exponent, charge_hz=30_000.0)
     coefficients = coefficients_of(spec, rate_hz)
     sound = noise(5_000, seed)
-    state, chunks = new_state(coefficients), []
+    state = new_state(coefficients)
+    chunks: list[EventChunk] = []
     for piece in np.split(sound, sorted(cuts)):
         state, chunk = hear(coefficients, state, piece)
         assert (chunk.t_us <= chunk.t_end_us).all()
