@@ -28,11 +28,11 @@ class CochleaSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     high_hz: float = 8_000.0
     level: float = 0.1
     floor: float = 0.003
-    attack_ms: float = 20.0
-    release_ms: float = 500.0
+    attack_ms: float = 100.0
+    release_ms: float = 1_000.0
     exponent: float = 0.5
-    charge_hz: float = 400.0
-    leak_hz: float = 30.0
+    charge_hz: float = 1_600.0
+    leak_hz: float = 40.0
     refractory_ms: float = 2.0
 
     def __post_init__(self) -> None:

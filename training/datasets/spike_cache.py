@@ -75,7 +75,8 @@ def _joined(chunks: Sequence[EventChunk]) -> Columns:
 
 def _read(file: Path, key: str, recordings: int) -> Columns | None:
     try:
-        with np.load(file, allow_pickle=False) as kept:
+        # Opened here, since np.load leaves a damaged file open.
+        with file.open("rb") as content, np.load(content, allow_pickle=False) as kept:
             if str(kept["key"]) != key:
                 return None
             ends, t_us, channel = kept["ends"], kept["t_us"], kept["channel"]
