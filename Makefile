@@ -40,6 +40,7 @@ format: $(VENV)/.full
 
 bench: $(VENV)/.full
 	$(BIN)/python -m benchmarks.step_latency | tee docs/results/step-latency.md
+	$(BIN)/python -m benchmarks.cochlea | tee docs/results/cochlea.md
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info
@@ -54,5 +55,5 @@ $(VENV)/.light: $(VENV)/.made pyproject.toml constraints.txt
 	touch $@
 
 $(VENV)/.full: $(VENV)/.made pyproject.toml constraints.txt
-	$(PIP) --constraint constraints.txt --editable '.[$(ENGINE),train,dev]'
+	$(PIP) --constraint constraints.txt --editable '.[$(ENGINE),train,audio,dev]'
 	touch $@ $(VENV)/.light

@@ -15,3 +15,7 @@ class GeometryError(SensorError):
 
 class WireError(SensorError):
     """A wire message breaks the specification of docs/wire-format.md."""
+
+
+class CochleaError(SensorError, ValueError):
+    """Sound or a cochlea's settings are unfit; a ValueError too, so that a preset names the key."""

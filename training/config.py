@@ -11,6 +11,8 @@ from retempo.exporters.errors import NetworkError
 from retempo.exporters.neurons import Range, neuron_named
 from retempo.runtime.config import load_config
 from retempo.runtime.units import parse_dt_us
+from retempo.sensors.cochlea import CochleaSpec
+from retempo.training.datasets.request import Request, Split
 from retempo.training.errors import TrainingError
 
 Count = Annotated[int, Meta(ge=1)]
@@ -24,7 +26,9 @@ class DataConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     `kind` is a name in `retempo.training.datasets.DATASETS`. `path` is a folder, relative to the
     preset's own; `--data` replaces it. `limit` takes that many recordings, spread over the data
-    set. `camera_seed` is that of the simulated sensor.
+    set. `camera_seed` is that of the simulated sensor. `words` chooses among the labels of the data
+    set `words`. `held_out_speaker` splits `fsdd` by speaker instead of by take. `cache` is a file,
+    relative to the preset's folder, in which the events of sound are kept, one a split.
     """
 
     kind: str
@@ -32,6 +36,22 @@ class DataConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     limit: Count | None = None
     download: bool = False
     camera_seed: Annotated[int, Meta(ge=0)] = 0
+    words: Annotated[list[str], Meta(min_length=2)] | None = None
+    held_out_speaker: str | None = None
+    cache: str | None = None
+
+    def request(self, split: Split, cochlea: CochleaSpec) -> Request:
+        """What a data set is asked for."""
+        return Request(
+            split=split,
+            path=None if self.path is None else Path(self.path),
+            labels=None if self.words is None else tuple(self.words),
+            download=self.download,
+            seed=self.camera_seed,
+            cochlea=cochlea,
+            cache=None if self.cache is None else Path(self.cache),
+            held_out_speaker=self.held_out_speaker,
+        )
 
 
 class InputConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -91,9 +111,10 @@ class FitConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class TrainConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A whole preset."""
+    """A whole preset; `[cochlea]` is what hears a data set of sound."""
 
     data: DataConfig
+    cochlea: CochleaSpec = CochleaSpec()
     input: InputConfig = InputConfig()
     network: NetworkConfig = NetworkConfig()
     augment: AugmentConfig = AugmentConfig()
@@ -101,26 +122,30 @@ class TrainConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def load_train_config(path: Path) -> TrainConfig:
-    """Read a preset; a relative `[data] path` becomes one that starts from the preset's folder.
+    """Read a preset; relative paths in `[data]` become ones from the preset's folder.
 
     Raises:
         ConfigError: the file is missing, malformed, or has an unknown key.
-        TrainingError: `[data] path` names no home folder, or see `check_config`.
+        TrainingError: a path in `[data]` names no home folder, or see `check_config`.
     """
     config = load_config(path, TrainConfig)
     check_config(config)
-    if config.data.path is None:
-        return config
+    places = {
+        key: _from_the_presets_folder(path, key, value)
+        for key in ("path", "cache")
+        if (value := getattr(config.data, key)) is not None
+    }
+    return msgspec.structs.replace(config, data=msgspec.structs.replace(config.data, **places))
+
+
+def _from_the_presets_folder(preset: Path, key: str, value: str) -> str:
     try:
-        folder = path.parent / Path(config.data.path).expanduser()
+        return str(preset.parent / Path(value).expanduser())
     except RuntimeError as error:
         raise TrainingError(
-            f"{path}: [data] path is {config.data.path!r}, but that user has no home folder; "
+            f"{preset}: [data] {key} is {value!r}, but that user has no home folder; "
             "write the folder out"
         ) from error
-    return msgspec.structs.replace(
-        config, data=msgspec.structs.replace(config.data, path=str(folder))
-    )
 
 
 def check_config(config: TrainConfig) -> None:

@@ -20,7 +20,7 @@ from retempo.sensors.geometry import Geometry, GridGeometry
 from retempo.training.augmentation import check_augmentation
 from retempo.training.batches import BinPlan
 from retempo.training.config import FitConfig, TrainConfig, check_config
-from retempo.training.datasets import Dataset, Request, limited, open_dataset, subset
+from retempo.training.datasets import Dataset, limited, open_dataset, subset
 from retempo.training.epochs import new_module, run_epochs
 from retempo.training.errors import DatasetError, TrainingError
 from retempo.training.history import (
@@ -82,8 +82,7 @@ def train(
     check_config(config)
     _check_out(out)
     wanted = config.data
-    path = None if wanted.path is None else Path(wanted.path)
-    request = Request("train", path, download=wanted.download, seed=wanted.camera_seed)
+    request = wanted.request("train", config.cochlea)
     dataset = limited(open_dataset(wanted.kind, request), wanted.limit)
     progress = choose_progress(quiet=quiet)
     try:

@@ -1,10 +1,15 @@
 """What a training leaves behind beside its network: `training.json` and `curve.png`."""
 
 import io
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 
 import msgspec
 
 from retempo.training.config import TrainConfig
+from retempo.training.datasets import Request
+from retempo.training.errors import TrainingError
 
 HISTORY_FILE = "training.json"
 CURVE_FILE = "curve.png"
@@ -44,6 +49,35 @@ class History(msgspec.Struct, frozen=True):
 def encode_history(history: History) -> bytes:
     """Return the content of `training.json`."""
     return msgspec.json.format(msgspec.json.encode(history), indent=1)
+
+
+def load_history(run: Path) -> History | None:
+    """Read `training.json` of a run; None where there is none.
+
+    Raises:
+        TrainingError: it cannot be read or is of another layout.
+    """
+    file = run / HISTORY_FILE
+    if not file.exists():
+        return None
+    try:
+        return msgspec.json.decode(file.read_bytes(), type=History)
+    except (OSError, msgspec.DecodeError) as error:
+        raise TrainingError(f"{file} is unreadable: {error}; train anew") from error
+
+
+def request_for_test(run: Path, data: Path, labels: Sequence[str]) -> Request:
+    """Ask for the test split that belongs to a run: its cochlea, and the speaker it has not heard.
+
+    Raises:
+        TrainingError: see `load_history`.
+    """
+    history = load_history(run)
+    request = Request("test", path=data, labels=tuple(labels))
+    if history is None:
+        return request
+    speaker = history.config.data.held_out_speaker
+    return replace(request, cochlea=history.config.cochlea, held_out_speaker=speaker)
 
 
 def draw_curve(history: History) -> bytes:

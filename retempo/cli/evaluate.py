@@ -23,7 +23,8 @@ def run(
         list[str] | None, typer.Option(metavar="METHOD...", help="Methods; all if left out.")
     ] = None,
     kind: Annotated[
-        str, typer.Option(metavar="KIND", help="folder, nmnist, shd or simulated-digits.")
+        str,
+        typer.Option(metavar="KIND", help="folder, fsdd, nmnist, shd, simulated-digits or words."),
     ] = "folder",
     normalisation: Normalisation = None,
     batch: Annotated[
@@ -38,9 +39,10 @@ def run(
     from retempo.runtime.binning import check_geometry
     from retempo.runtime.units import format_duration, parse_dt_us
     from retempo.training.accuracy_plot import draw_accuracy, writable
-    from retempo.training.datasets import Request, open_dataset, open_folder
+    from retempo.training.datasets import open_dataset, open_folder
     from retempo.training.errors import TrainingError
     from retempo.training.evaluation import evaluate, model_of
+    from retempo.training.history import request_for_test
 
     network = load_network(run)
     dts_us = [parse_dt_us(text) for text in dt or []] or [network.spec.source_dt_us]
@@ -51,8 +53,7 @@ def run(
     if kind == "folder":
         dataset = open_folder(data, network.spec.labels)
     else:
-        request = Request(split="test", path=data, labels=tuple(network.spec.labels))
-        dataset = open_dataset(kind, request)
+        dataset = open_dataset(kind, request_for_test(run, data, network.spec.labels))
     check_geometry(network.spec.input, dataset.geometry, str(data), str(run))
     recordings = [dataset[index] for index in range(len(dataset))]
     results = evaluate(

@@ -4,7 +4,7 @@ from functools import partial
 from pathlib import Path
 
 from retempo.sensors.files.faery_decoders import decode_with_faery, dimensions_by_faery
-from retempo.sensors.files.format import Format, Opened
+from retempo.sensors.files.format import Format, Opened, of_grid
 from retempo.sensors.geometry import GridGeometry
 
 
@@ -20,4 +20,4 @@ def _open(path: Path, head: bytes, geometry: GridGeometry | None) -> Opened:
     return Opened(geometry or grid, decode, whole=False)
 
 
-FORMAT = Format("AEDAT4", (".aedat4",), _sniff, _open)
+FORMAT = Format("AEDAT4", (".aedat4",), _sniff, of_grid(_open))

@@ -1,11 +1,15 @@
 """Decoded columns cut into chunks of a bounded size, with their watermarks."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import fields
+from typing import Any, TypeVar
 
 import numpy as np
 
 from retempo.sensors.events import EventChunk, Times
-from retempo.sensors.files.format import Columns
+from retempo.sensors.files.format import AnyColumns, Columns
+
+C = TypeVar("C", bound=AnyColumns)
 
 
 def watermarks(t_us: Times, chunk_events: int) -> Times:
@@ -24,7 +28,7 @@ def watermarks(t_us: Times, chunk_events: int) -> Times:
     return np.append(np.minimum(seen[:-1], ahead[1:]), seen[-1])
 
 
-def chunk_whole(columns: Columns, chunk_events: int, stream: str) -> Iterator[EventChunk]:
+def chunk_whole(columns: AnyColumns, chunk_events: int, stream: str) -> Iterator[EventChunk]:
     """Chunks of a file that was decoded in one piece."""
     for sequence, t_end_us in enumerate(watermarks(columns.t_us, chunk_events)):
         start = sequence * chunk_events
@@ -32,9 +36,7 @@ def chunk_whole(columns: Columns, chunk_events: int, stream: str) -> Iterator[Ev
         yield _chunk(piece, int(t_end_us), stream, sequence)
 
 
-def chunk_stream(
-    packets: Iterator[Columns], chunk_events: int, stream: str
-) -> Iterator[EventChunk]:
+def chunk_stream(packets: Iterator[C], chunk_events: int, stream: str) -> Iterator[EventChunk]:
     """Chunks of a file that is decoded as it is read, however its packets are cut.
 
     The watermark is the time of a chunk's last event. Where a later event lies before it all the
@@ -44,20 +46,26 @@ def chunk_stream(
         yield _chunk(piece, int(piece.t_us[-1]), stream, sequence)
 
 
-def join(pieces: list[Columns]) -> Columns:
-    """Columns one after the other; no columns give empty ones."""
+def join(pieces: Sequence[C]) -> C:
+    """Columns one after the other; at least one piece."""
     if len(pieces) == 1:
         return pieces[0]
-    return Columns(
-        t_us=np.concatenate([np.zeros(0, np.int64), *(p.t_us for p in pieces)]),
-        x=np.concatenate([np.zeros(0, np.uint16), *(p.x for p in pieces)]),
-        y=np.concatenate([np.zeros(0, np.uint16), *(p.y for p in pieces)]),
-        on=np.concatenate([np.zeros(0, np.bool_), *(p.on for p in pieces)]),
+    return type(pieces[0])(
+        **{
+            name: np.concatenate([getattr(piece, name) for piece in pieces])
+            for name in _names(pieces[0])
+        }
     )
 
 
-def _recut(packets: Iterator[Columns], chunk_events: int) -> Iterator[Columns]:
-    waiting: list[Columns] = []
+def no_events() -> Columns:
+    """Columns of a grid sensor without events."""
+    address = np.zeros(0, np.uint16)
+    return Columns(np.zeros(0, np.int64), address, address, np.zeros(0, np.bool_))
+
+
+def _recut(packets: Iterator[C], chunk_events: int) -> Iterator[C]:
+    waiting: list[C] = []
     events = 0
     for packet in packets:
         if len(packet) == 0:
@@ -76,18 +84,19 @@ def _recut(packets: Iterator[Columns], chunk_events: int) -> Iterator[Columns]:
         yield join(waiting)
 
 
-def _piece(columns: Columns, start: int, stop: int) -> Columns:
-    part = slice(start, stop)
-    return Columns(columns.t_us[part], columns.x[part], columns.y[part], columns.on[part])
+def _piece(columns: C, start: int, stop: int) -> C:
+    return type(columns)(**_sliced(columns, slice(start, stop)))
 
 
-def _chunk(columns: Columns, t_end_us: int, stream: str, sequence: int) -> EventChunk:
+def _chunk(columns: AnyColumns, t_end_us: int, stream: str, sequence: int) -> EventChunk:
     return EventChunk(
-        t_us=columns.t_us,
-        t_end_us=t_end_us,
-        x=columns.x,
-        y=columns.y,
-        on=columns.on,
-        stream=stream,
-        sequence=sequence,
+        t_end_us=t_end_us, stream=stream, sequence=sequence, **_sliced(columns, slice(None))
     )
+
+
+def _sliced(columns: AnyColumns, part: slice) -> dict[str, Any]:
+    return {name: getattr(columns, name)[part] for name in _names(columns)}
+
+
+def _names(columns: AnyColumns) -> list[str]:
+    return [field.name for field in fields(columns)]

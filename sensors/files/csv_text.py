@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from retempo.sensors.errors import RecordingError
-from retempo.sensors.files.chunking import join
-from retempo.sensors.files.format import Columns, Format, Opened, reason
+from retempo.sensors.files.chunking import no_events
+from retempo.sensors.files.format import Columns, Format, Opened, of_grid, reason
 from retempo.sensors.geometry import GridGeometry
 
 _SEPARATORS = ",;\t "
@@ -68,7 +68,7 @@ def decode_csv(text: str, layout: Layout) -> Columns:
     """
     lines = [line for line in text.splitlines() if line.strip()][layout.has_header :]
     if not lines:
-        return join([])
+        return no_events()
     rows = np.loadtxt(
         lines, _ROW, comments=None, delimiter=layout.separator, usecols=layout.columns, ndmin=1
     )
@@ -125,4 +125,4 @@ def _decode(path: Path, layout: Layout) -> Iterator[Columns]:
         ) from error
 
 
-FORMAT = Format("CSV", (".csv", ".txt"), _sniff, _open)
+FORMAT = Format("CSV", (".csv", ".txt"), _sniff, of_grid(_open))

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from retempo.sensors.errors import RecordingError
 from retempo.sensors.events import Times
-from retempo.sensors.files.format import Columns, Format, Opened
+from retempo.sensors.files.format import Columns, Format, Opened, of_grid
 from retempo.sensors.files.percent_header import read_percent_header, stated_geometry
 from retempo.sensors.geometry import GridGeometry
 
@@ -95,4 +95,4 @@ def _decode(path: Path, offset: int, version: int, t0_us: int) -> Iterator[Colum
     yield Columns(columns.t_us + t0_us, columns.x, columns.y, columns.on)
 
 
-FORMAT = Format("DAT", (".dat",), _sniff, _open)
+FORMAT = Format("DAT", (".dat",), _sniff, of_grid(_open))

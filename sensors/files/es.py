@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from retempo.sensors.files.faery_decoders import decode_with_faery, dimensions_by_faery
-from retempo.sensors.files.format import Format, Opened
+from retempo.sensors.files.format import Format, Opened, of_grid
 from retempo.sensors.geometry import GridGeometry
 
 
@@ -22,4 +22,4 @@ def _open(path: Path, head: bytes, geometry: GridGeometry | None) -> Opened:
     return Opened(geometry or grid, partial(decode_with_faery, path, file_type="es"), whole=False)
 
 
-FORMAT = Format("ES", (".es",), _sniff, _open)
+FORMAT = Format("ES", (".es",), _sniff, of_grid(_open))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from retempo.sensors.errors import RecordingError
 from retempo.sensors.files.faery_decoders import ANY_DIMENSIONS, decode_with_faery
-from retempo.sensors.files.format import Format, Opened
+from retempo.sensors.files.format import Format, Opened, of_grid
 from retempo.sensors.files.percent_header import (
     PercentHeader,
     read_percent_header,
@@ -80,5 +80,5 @@ def _sensor_geometry(header: PercentHeader) -> GridGeometry | None:
     return None
 
 
-EVT2 = Format("EVT2", (".raw", ".evt2"), _sniffer("2"), _open)
-EVT3 = Format("EVT3", (".raw", ".evt3"), _sniffer("3"), _open)
+EVT2 = Format("EVT2", (".raw", ".evt2"), _sniffer("2"), of_grid(_open))
+EVT3 = Format("EVT3", (".raw", ".evt3"), _sniffer("3"), of_grid(_open))

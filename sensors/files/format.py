@@ -6,7 +6,7 @@ from pathlib import Path
 
 from retempo.sensors.errors import RecordingError
 from retempo.sensors.events import Addresses, Polarities, Times
-from retempo.sensors.geometry import Geometry, GridGeometry
+from retempo.sensors.geometry import ChannelGeometry, Geometry, GridGeometry
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -25,6 +25,23 @@ class Columns:
         return len(self.t_us)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class ChannelColumns:
+    """Decoded events of a channel sensor, in the order of the file.
+
+    Shapes: every column is `(events,)`. Units: microseconds.
+    """
+
+    t_us: Times
+    channel: Addresses
+
+    def __len__(self) -> int:
+        return len(self.t_us)
+
+
+AnyColumns = Columns | ChannelColumns
+
+
 @dataclass(frozen=True, slots=True)
 class Opened:
     """A file whose head has been checked; `decode` reads it afresh at each call.
@@ -33,8 +50,8 @@ class Opened:
     can be computed from the events that follow it.
     """
 
-    geometry: GridGeometry
-    decode: Callable[[], Iterator[Columns]]
+    geometry: Geometry
+    decode: Callable[[], Iterator[AnyColumns]]
     whole: bool
 
 
@@ -49,21 +66,39 @@ class Format:
     name: str
     suffixes: tuple[str, ...]
     sniff: Callable[[bytes, Path], bool]
-    open: Callable[[Path, bytes, GridGeometry | None], Opened]
+    open: Callable[[Path, bytes, Geometry | None], Opened]
 
 
-def grid_or_none(path: Path, geometry: Geometry | None) -> GridGeometry | None:
-    """The geometry that the caller claims, which for these formats must be a grid.
+def of_grid(
+    open_grid: Callable[[Path, bytes, GridGeometry | None], Opened],
+) -> Callable[[Path, bytes, Geometry | None], Opened]:
+    """Let a format of pixels refuse the claim that its sensor is a row of channels."""
 
-    Raises:
-        RecordingError: the claimed geometry is a row of channels.
-    """
-    if geometry is None or isinstance(geometry, GridGeometry):
-        return geometry
-    raise RecordingError(
-        f"{path} holds events of a pixel grid, the geometry given is {geometry}; "
-        "give a GridGeometry or none"
-    )
+    def opened(path: Path, head: bytes, geometry: Geometry | None) -> Opened:
+        if geometry is None or isinstance(geometry, GridGeometry):
+            return open_grid(path, head, geometry)
+        raise RecordingError(
+            f"{path} holds events of a pixel grid, the geometry given is {geometry}; "
+            "give a GridGeometry or none"
+        )
+
+    return opened
+
+
+def of_channels(
+    open_channels: Callable[[Path, bytes, ChannelGeometry | None], Opened],
+) -> Callable[[Path, bytes, Geometry | None], Opened]:
+    """Let a format of channels refuse the claim that its sensor is a grid of pixels."""
+
+    def opened(path: Path, head: bytes, geometry: Geometry | None) -> Opened:
+        if geometry is None or isinstance(geometry, ChannelGeometry):
+            return open_channels(path, head, geometry)
+        raise RecordingError(
+            f"{path} is heard by a row of channels, the geometry given is {geometry}; "
+            "give a ChannelGeometry or none"
+        )
+
+    return opened
 
 
 def reason(error: BaseException) -> str:

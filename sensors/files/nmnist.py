@@ -13,7 +13,7 @@ import numpy as np
 
 from retempo.sensors.errors import RecordingError
 from retempo.sensors.events import EventChunk
-from retempo.sensors.files.format import Columns, Format, Opened
+from retempo.sensors.files.format import Columns, Format, Opened, of_grid
 from retempo.sensors.geometry import GridGeometry
 
 EVENT_BYTES = 5
@@ -120,4 +120,4 @@ def _decode(path: Path) -> Iterator[Columns]:
     yield decode_nmnist(data[: len(data) // EVENT_BYTES * EVENT_BYTES])
 
 
-FORMAT = Format("N-MNIST", (".bin",), _sniff, _open)
+FORMAT = Format("N-MNIST", (".bin",), _sniff, of_grid(_open))

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retempo.sensors.errors import RecordingError
-from retempo.sensors.files.format import Columns, Format, Opened, reason
+from retempo.sensors.files.format import Columns, Format, Opened, of_grid, reason
 from retempo.sensors.geometry import GridGeometry
 
 GEOMETRY = GridGeometry(35, 35)
@@ -59,4 +59,4 @@ def _decode(path: Path) -> Iterator[Columns]:
     )
 
 
-FORMAT = Format("NumPy", (".npy",), _sniff, _open)
+FORMAT = Format("NumPy", (".npy",), _sniff, of_grid(_open))

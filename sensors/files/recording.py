@@ -7,7 +7,7 @@ from pathlib import Path
 from retempo.sensors.events import EventChunk
 from retempo.sensors.files.chunking import chunk_stream, chunk_whole, join
 from retempo.sensors.files.format import Opened
-from retempo.sensors.geometry import GridGeometry
+from retempo.sensors.geometry import Geometry
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +18,7 @@ class Recording:
     those outside the geometry stay in place, for the binning to count as invalid. A recording
     without events yields no chunk. The watermark of a chunk is honest for the formats that are
     read whole (N-MNIST, NumPy, CSV, DAT) even where times go back; for the streamed ones (EVT2,
-    EVT3, AEDAT 4, ES) it is the last event's time.
+    EVT3, AEDAT 4, ES, sound) it is the last event's time.
 
     Iterating raises:
         RecordingError: the file is damaged further on, or gone.
@@ -35,8 +35,8 @@ class Recording:
         return self.path.name
 
     @property
-    def geometry(self) -> GridGeometry:
-        """The grid that the caller claimed, else the file's own, else the format's."""
+    def geometry(self) -> Geometry:
+        """The sensor that the caller claimed, else the file's own, else the format's."""
         return self.opened.geometry
 
     def __iter__(self) -> Iterator[EventChunk]:

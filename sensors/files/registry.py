@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
+from retempo.sensors.cochlea import CochleaSpec
 from retempo.sensors.errors import GeometryError, RecordingError
-from retempo.sensors.files import aedat4, csv_text, dat, es, evt, nmnist, numpy_table
-from retempo.sensors.files.format import Format, grid_or_none
+from retempo.sensors.files import aedat4, audio, csv_text, dat, es, evt, nmnist, numpy_table
+from retempo.sensors.files.format import Format
 from retempo.sensors.files.recording import Recording
 from retempo.sensors.geometry import Geometry
 
@@ -12,6 +13,7 @@ from retempo.sensors.geometry import Geometry
 FORMATS: tuple[Format, ...] = (
     aedat4.FORMAT,
     es.FORMAT,
+    audio.FORMAT,
     numpy_table.FORMAT,
     evt.EVT2,
     evt.EVT3,
@@ -40,10 +42,23 @@ def open_recording(
     head = _read_head(path)
     chosen = _choose(path, head)
     try:
-        opened = chosen.open(path, head, grid_or_none(path, geometry))
+        opened = chosen.open(path, head, geometry)
     except GeometryError as error:
         raise RecordingError(f"{path} states a size that no sensor has: {error}") from error
     return Recording(path, chosen.name, opened, chunk_events)
+
+
+def hear_recording(
+    path: str | Path, cochlea: CochleaSpec, *, chunk_events: int = 65_536
+) -> Recording:
+    """Open a sound file to be heard by another cochlea than the default one of `open_recording`.
+
+    Raises:
+        RecordingError: as `open_recording`, or the file is no sound.
+    """
+    path = Path(path)
+    head = _read_head(path)
+    return Recording(path, audio.FORMAT.name, audio.open_sound(path, head, cochlea), chunk_events)
 
 
 def _read_head(path: Path) -> bytes:

@@ -5,12 +5,14 @@ from pathlib import Path
 import pytest
 
 from retempo.runtime.errors import ConfigError
+from retempo.sensors.cochlea import CochleaSpec
 from retempo.training.config import load_train_config
-from retempo.training.datasets import DATASETS
+from retempo.training.datasets import DATASETS, Request
 from retempo.training.errors import TrainingError
 
 PRESETS = Path(__file__).resolve().parents[2] / "configs"
 TRAINING_PRESETS = (
+    "fsdd-radlif.toml",
     "nmnist-adlif.toml",
     "nmnist-radlif.toml",
     "shd-radlif.toml",
@@ -36,6 +38,40 @@ def test_a_data_path_starts_from_the_presets_folder(tmp_path: Path) -> None:
     assert load_train_config(relative).data.path == str(tmp_path / "../digits")
     absolute = write(tmp_path, '[data]\nkind = "folder"\npath = "/digits"\n')
     assert load_train_config(absolute).data.path == "/digits"
+
+
+def test_a_cache_starts_from_the_presets_folder(tmp_path: Path) -> None:
+    preset = write(tmp_path, '[data]\nkind = "fsdd"\ncache = "kept.npz"\n')
+    assert load_train_config(preset).data.cache == str(tmp_path / "kept.npz")
+
+
+def test_a_preset_asks_for_its_data_with_all_that_it_says(tmp_path: Path) -> None:
+    preset = write(
+        tmp_path,
+        """
+        [data]
+        kind = "fsdd"
+        path = "/digits"
+        words = ["yes", "no"]
+        held_out_speaker = "theo"
+        cache = "/kept.npz"
+        download = true
+        camera_seed = 3
+        [cochlea]
+        channels = 64
+        """,
+    )
+    config = load_train_config(preset)
+    assert config.data.request("train", config.cochlea) == Request(
+        split="train",
+        path=Path("/digits"),
+        labels=("yes", "no"),
+        download=True,
+        seed=3,
+        cochlea=CochleaSpec(channels=64),
+        cache=Path("/kept.npz"),
+        held_out_speaker="theo",
+    )
 
 
 def test_a_home_folder_of_nobody_is_refused(tmp_path: Path) -> None:
@@ -73,6 +109,9 @@ def test_a_network_that_cannot_be_is_refused(tmp_path: Path, line: str, message:
         ("[augment]\nzoom = nan", "Expected float"),
         ("[augment]\nshift = 1_001", "Expected int <= 1000"),
         ('[input]\ndt = "10 minutes"', "is no duration"),
+        ("[cochlea]\nchanels = 64", "unknown key 'cochlea.chanels'; did you mean cochlea.channels"),
+        ("[cochlea]\nlow_hz = nan", r"low_hz is nan, expected a finite number - at \$.cochlea"),
+        ("[cochlea]\nlow_hz = 9e3", "low_hz is 9000, expected less than high_hz, 8000"),
     ],
 )
 def test_a_malformed_preset_is_refused(tmp_path: Path, line: str, message: str) -> None:

@@ -2,10 +2,12 @@
 
 from retempo.training.datasets.dataset import Dataset, Labelled, limited, subset
 from retempo.training.datasets.folder import open_folder, open_folder_split
+from retempo.training.datasets.fsdd import open_fsdd
 from retempo.training.datasets.nmnist import open_nmnist
 from retempo.training.datasets.request import Opener, Request, Split
 from retempo.training.datasets.shd import open_shd
 from retempo.training.datasets.simulated_digits import open_simulated_digits
+from retempo.training.datasets.words import open_words
 from retempo.training.datasets.writing import write_folder
 from retempo.training.errors import DatasetError
 
@@ -24,9 +26,11 @@ __all__ = [
 
 DATASETS: dict[str, Opener] = {
     "folder": open_folder_split,
+    "fsdd": open_fsdd,
     "nmnist": open_nmnist,
     "shd": open_shd,
     "simulated-digits": open_simulated_digits,
+    "words": open_words,
 }
 
 
