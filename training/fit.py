@@ -73,12 +73,7 @@ def train(
         ConfigError: `[input] dt` is no time step.
         NetworkError: the run cannot be written.
     """
-    if data is not None:
-        config = msgspec.structs.replace(
-            config, data=msgspec.structs.replace(config.data, path=str(data))
-        )
-    if seed is not None:
-        config = msgspec.structs.replace(config, fit=msgspec.structs.replace(config.fit, seed=seed))
+    config = configured(config, data, seed)
     check_config(config)
     _check_out(out)
     wanted = config.data
@@ -89,6 +84,17 @@ def train(
         return fit(config, dataset, out, progress=progress)
     finally:
         progress.close()
+
+
+def configured(config: TrainConfig, data: Path | None, seed: int | None) -> TrainConfig:
+    """Return a preset with its folder and its seed replaced where others are given."""
+    if data is not None:
+        config = msgspec.structs.replace(
+            config, data=msgspec.structs.replace(config.data, path=str(data))
+        )
+    if seed is not None:
+        config = msgspec.structs.replace(config, fit=msgspec.structs.replace(config.fit, seed=seed))
+    return config
 
 
 def fit(

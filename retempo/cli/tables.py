@@ -1,9 +1,13 @@
 """Tables for a terminal."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from retempo.runtime.units import format_duration
 from retempo.training.evaluation import Accuracy
+
+if TYPE_CHECKING:
+    from retempo.training.then_adapt import Comparison  # needs torch
 
 
 def accuracy_table(results: Sequence[Accuracy], source_dt_us: int) -> str:
@@ -22,3 +26,20 @@ def accuracy_table(results: Sequence[Accuracy], source_dt_us: int) -> str:
     if "-" in cells.values():
         notes.append("- the method does not fit this time step")
     return "\n".join([*lines, "; ".join(notes)])
+
+
+def comparison_table(comparison: "Comparison") -> str:
+    """Return the ways to a network at the target time step as text, a row a way."""
+    lines = ["              trained at  stepped at  accuracy  wall time"]
+    for way in (comparison.home, comparison.adapted, comparison.native):
+        adapting = f" + {way.adapting_s * 1e3:.0f} ms" if way.adapting_s else ""
+        lines.append(
+            f"{way.name:<14}{format_duration(way.trained_dt_us):>10}"
+            f"{format_duration(way.stepped_dt_us):>12}{way.accuracy:>8.1f} %"
+            f"{way.training_s:>9.1f} s{adapting}"
+        )
+    lines.append(
+        f"accuracy on {comparison.test_recordings} test recordings; adapted by "
+        f"{comparison.method}, {comparison.times_faster:.1f} times as fast as training there"
+    )
+    return "\n".join(lines)
