@@ -184,8 +184,9 @@ def test_stereo_is_not_taken_for_mono() -> None:
 
 def test_the_page_states_the_default_settings() -> None:
     page = Path(__file__).resolve().parents[2] / "docs" / "cochlea.md"
+    table = page.read_text().partition("## The settings")[2].partition("\n## ")[0]
     stated: dict[str, float] = {}
-    for row in re.findall(r"^\| (`.*?) \| (\S.*?) \|", page.read_text(), re.MULTILINE):
+    for row in re.findall(r"^\| (`.*?) \| (\S.*?) \|", table, re.MULTILINE):
         names, values = re.findall(r"`(\w+)`", row[0]), row[1].split(", ")
         stated |= {name: float(value) for name, value in zip(names, values, strict=True)}
     assert stated == msgspec.structs.asdict(CochleaSpec())
