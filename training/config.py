@@ -21,6 +21,14 @@ Neurons = Annotated[int, Meta(ge=1, le=65_536)]
 Positive = Annotated[float, Meta(gt=0.0)]
 
 
+# What only some data sets can obey.
+_ONLY_FOR = {
+    "words": ("words",),
+    "held_out_speaker": ("fsdd",),
+    "cache": ("fsdd", "words"),
+}
+
+
 class DataConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`[data]`: which recordings.
 
@@ -153,16 +161,27 @@ def check_config(config: TrainConfig) -> None:
 
     Raises:
         ConfigError: `[input] dt` is no time step.
-        TrainingError: a number is not finite, the neuron is unknown or no hidden one, or a range
-            is not within its own.
+        TrainingError: a number is not finite, a key is not for this kind of data set, the neuron is
+            unknown or no hidden one, or a range is not within its own.
     """
     for section in ("network", "augment", "fit"):
         for key, value in msgspec.structs.asdict(getattr(config, section)).items():
             # TOML has nan and inf, and nan passes every bound.
             if isinstance(value, float) and not math.isfinite(value):
                 raise TrainingError(f"[{section}] {key} is {value}, expected a finite number")
+    for key, kinds in _ONLY_FOR.items():
+        if getattr(config.data, key) is not None and config.data.kind not in kinds:
+            raise _not_for(config.data.kind, f"[data] {key}", kinds)
+    if config.cochlea != CochleaSpec() and config.data.kind not in _ONLY_FOR["cache"]:
+        raise _not_for(config.data.kind, "[cochlea]", _ONLY_FOR["cache"])
     parse_dt_us(config.input.dt)
     parameter_ranges(config.network)
+
+
+def _not_for(kind: str, key: str, kinds: tuple[str, ...]) -> TrainingError:
+    return TrainingError(
+        f"{key} is for the data set {' or '.join(kinds)}, [data] kind is {kind!r}; leave it out"
+    )
 
 
 def parameter_ranges(config: NetworkConfig) -> dict[str, Range]:

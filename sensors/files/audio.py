@@ -9,7 +9,7 @@ import msgspec
 from retempo.sensors.cochlea import CochleaSpec, coefficients_of, hear, new_state
 from retempo.sensors.errors import CochleaError, RecordingError
 from retempo.sensors.files.format import ChannelColumns, Format, Opened, of_channels
-from retempo.sensors.files.sound import read_sound, read_sound_head
+from retempo.sensors.files.sound import rate_of_sound, read_sound
 from retempo.sensors.geometry import ChannelGeometry
 
 
@@ -20,7 +20,7 @@ def open_sound(path: Path, head: bytes, spec: CochleaSpec) -> Opened:
         RecordingError: the file is truncated, no sound, or at a rate that the cochlea cannot hear;
             or soundfile is missing.
     """
-    rate_hz = read_sound_head(path, head).rate_hz
+    rate_hz = rate_of_sound(path, head)
     try:
         coefficients_of(spec, rate_hz)
     except CochleaError as error:

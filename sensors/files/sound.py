@@ -6,7 +6,6 @@ MP3.
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -20,24 +19,18 @@ from retempo.sensors.files.format import reason
 _PIECE_FRAMES = 8_192
 # Writers that do not know their length yet put a number near the largest of 31 or 32 bits.
 _UNKNOWN_LENGTH = 0x7FFF_0000
+# More is how the decoder says that a FLAC file does not state its length.
+_MOST_FRAMES = 1 << 60
 _OGG_TAIL_BYTES = 65_536 + 512
 _OGG_LAST_PAGE = 4
 
 
-@dataclass(frozen=True, slots=True)
-class SoundHead:
-    """What the head of a sound file says; `frames` is None where it cannot be relied upon."""
-
-    rate_hz: int
-    frames: int | None
-
-
-def read_sound_head(path: Path, head: bytes) -> SoundHead:
-    """Check a sound file without decoding it.
+def rate_of_sound(path: Path, head: bytes) -> int:
+    """The sample rate in Hz of a sound file whose ends have been checked, without decoding it.
 
     Args:
         path: the file.
-        head: its first bytes, 12 at least.
+        head: its first bytes.
 
     Raises:
         RecordingError: the file is truncated or no sound, or soundfile is missing.
@@ -47,7 +40,13 @@ def read_sound_head(path: Path, head: bytes) -> SoundHead:
     if head.startswith(b"OggS"):
         _check_ogg(path)
     with _opened(path) as file:
-        return SoundHead(file.samplerate, None if file.format == "MP3" else file.frames)
+        rate_hz: int = file.samplerate
+        if file.frames > _MOST_FRAMES:
+            raise RecordingError(
+                f"{path} does not state its length, which the decoder needs; encode it again from "
+                "a file, not from a pipe"
+            )
+    return rate_hz
 
 
 def read_sound(path: Path) -> Iterator[NDArray[np.float64]]:
@@ -60,18 +59,18 @@ def read_sound(path: Path) -> Iterator[NDArray[np.float64]]:
     """
     heard = 0
     with _opened(path) as file:
-        frames = None if file.format == "MP3" else file.frames
+        stated = 0 if file.format == "MP3" else file.frames
         try:
-            for piece in file.blocks(_PIECE_FRAMES, dtype="float64", always_2d=True):
+            while len(piece := file.read(_PIECE_FRAMES, dtype="float64", always_2d=True)):
                 heard += len(piece)
                 yield piece.mean(axis=1)
         except RuntimeError as error:
             raise RecordingError(
                 f"{path} is damaged after {heard} samples: {_why(error)}; copy or record it again"
             ) from error
-    if frames is not None and heard < frames:
+    if heard < stated:
         raise RecordingError(
-            f"{path} is truncated: it states {frames} samples and holds {heard}; copy it again"
+            f"{path} is truncated: it states {stated} samples and holds {heard}; copy it again"
         )
 
 

@@ -1,6 +1,8 @@
-"""The cochlea: its filters are gammatones, its pieces are its whole, its kernel is its twin."""
+"""The cochlea: its pieces are its whole, its kernel is its twin, its times are right."""
 
 import math
+import re
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -9,11 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from scipy import signal
 
 from retempo.sensors.cochlea import CochleaSpec, coefficients_of, hear, hear_whole, new_state
 from retempo.sensors.cochlea.coefficients import Coefficients
-from retempo.sensors.cochlea.erb import bandwidth_hz, centres_hz
+from retempo.sensors.cochlea.erb import centres_hz
 from retempo.sensors.cochlea.kernel import FLUSH_EVERY, spikes_of_plainly
 from retempo.sensors.cochlea.state import State
 from retempo.sensors.errors import CochleaError
@@ -38,54 +39,6 @@ def assert_same_state(one: State, other: State) -> None:
 def channels_of(chunk: EventChunk) -> NDArray[np.uint16]:
     assert chunk.channel is not None
     return chunk.channel
-
-
-def impulse_responses(spec: CochleaSpec, rate_hz: int, samples: int) -> NDArray[np.float64]:
-    """What the filters answer to an impulse, read off the state, the gain control undone."""
-    coefficients = coefficients_of(spec, rate_hz)._replace(attack=0.0, release=0.0)
-    state = new_state(coefficients)
-    click = math.sqrt(coefficients.floor_power) / coefficients.level
-    answers = []
-    for value in [click] + [0.0] * (samples - 1):
-        state, _ = hear(coefficients, state, [value])
-        answers.append(state.filter_re[-1].copy())
-    return np.array(answers).T
-
-
-def test_a_filter_answers_an_impulse_with_a_gammatone() -> None:
-    rate_hz, samples = 16_000, 400
-    frequency_hz = centres_hz(SMALL.channels, SMALL.low_hz, 0.45 * rate_hz)
-    n = np.arange(samples)
-    radius = np.exp(-2.0 * np.pi * 1.019 * bandwidth_hz(frequency_hz) / rate_hz)[:, None]
-    envelope = (n + 1) * (n + 2) * (n + 3) / 6.0 * radius**n
-    carrier = np.cos(2.0 * np.pi * frequency_hz[:, None] * n / rate_hz)
-    expected = 2.0 * (1.0 - radius) ** 4 * envelope * carrier
-    np.testing.assert_allclose(impulse_responses(SMALL, rate_hz, samples), expected, atol=1e-12)
-
-
-@pytest.mark.parametrize("rate_hz", [8_000, 16_000, 44_100, 48_000])
-def test_the_filters_pass_what_scipys_gammatones_pass(rate_hz: int) -> None:
-    answers = impulse_responses(SMALL, rate_hz, 4_096)
-    centres = centres_hz(SMALL.channels, SMALL.low_hz, min(SMALL.high_hz, 0.45 * rate_hz))
-    # Lower ones are beyond what scipy's single polynomial of order 8 can represent.
-    sound = [pair for pair in zip(answers, centres, strict=True) if 0.03 < pair[1] / rate_hz < 0.4]
-    assert len(sound) >= 6
-    for answer, frequency_hz in sound:
-        band = frequency_hz + bandwidth_hz(frequency_hz) * np.linspace(-1.0, 1.0, 9)
-        b, a = signal.gammatone(frequency_hz, "iir", fs=rate_hz)
-        _, theirs = signal.freqz(b, a, band, fs=rate_hz)
-        _, ours = signal.freqz(answer, [1.0], band, fs=rate_hz)
-        decibels = 20.0 * np.log10(np.abs(ours) / np.abs(theirs))
-        assert np.abs(decibels).max() < 0.02
-
-
-def test_centres_are_as_many_bandwidths_apart_each() -> None:
-    frequency_hz = centres_hz(200, 80.0, 8_000.0)
-    assert frequency_hz[[0, -1]] == pytest.approx([80.0, 8_000.0])
-    between = (frequency_hz[1:] + frequency_hz[:-1]) / 2.0
-    apart = np.diff(frequency_hz) / bandwidth_hz(between)
-    assert apart.max() / apart.min() == pytest.approx(1.0, rel=1e-3)
-    assert bandwidth_hz(np.array([1_000.0])) == pytest.approx([132.6], abs=0.1)
 
 
 @settings(max_examples=60)
@@ -227,6 +180,16 @@ def test_the_state_given_is_not_written_to() -> None:
 def test_stereo_is_not_taken_for_mono() -> None:
     with pytest.raises(CochleaError, match=r"sound of shape \(5, 2\), expected \(samples,\)"):
         hear_whole(np.zeros((5, 2)), 8_000, SMALL)
+
+
+def test_the_page_states_the_default_settings() -> None:
+    page = Path(__file__).resolve().parents[2] / "docs" / "cochlea.md"
+    table = page.read_text().partition("## The settings")[2].partition("\n## ")[0]
+    stated: dict[str, float] = {}
+    for row in re.findall(r"^\| (`.*?) \| (\S.*?) \|", table, re.MULTILINE):
+        names, values = re.findall(r"`(\w+)`", row[0]), row[1].split(", ")
+        stated |= {name: float(value) for name, value in zip(names, values, strict=True)}
+    assert stated == msgspec.structs.asdict(CochleaSpec())
 
 
 @pytest.mark.parametrize(

@@ -97,6 +97,26 @@ def test_a_sound_that_ends_early_is_called_truncated(
     assert "\n" not in str(caught.value)
 
 
+def test_a_wave_from_a_pipe_is_heard_to_its_end(tmp_path: Path) -> None:
+    path = write_word(tmp_path / "a.wav")
+    whole = summarise(hear_recording(path, FEW))
+    content = bytearray(path.read_bytes())
+    content[4:8] = b"\xff\xff\xff\xff"
+    path.write_bytes(content)
+    assert summarise(hear_recording(path, FEW)) == whole
+
+
+def test_a_flac_from_a_pipe_is_refused_with_its_fix(tmp_path: Path) -> None:
+    path = write_word(tmp_path / "a.flac")
+    content = bytearray(path.read_bytes())
+    # The last 36 bits of the rates and lengths in STREAMINFO count the samples.
+    content[21] &= 0xF0
+    content[22:26] = bytes(4)
+    path.write_bytes(content)
+    with pytest.raises(RecordingError, match=r"a\.flac does not state its length, which the"):
+        hear_recording(path, FEW)
+
+
 @pytest.mark.parametrize(
     ("name", "content"),
     [

@@ -6,7 +6,7 @@ import pytest
 
 from retempo.runtime.errors import ConfigError
 from retempo.sensors.cochlea import CochleaSpec
-from retempo.training.config import load_train_config
+from retempo.training.config import DataConfig, load_train_config
 from retempo.training.datasets import DATASETS, Request
 from retempo.training.errors import TrainingError
 
@@ -45,24 +45,17 @@ def test_a_cache_starts_from_the_presets_folder(tmp_path: Path) -> None:
     assert load_train_config(preset).data.cache == str(tmp_path / "kept.npz")
 
 
-def test_a_preset_asks_for_its_data_with_all_that_it_says(tmp_path: Path) -> None:
-    preset = write(
-        tmp_path,
-        """
-        [data]
-        kind = "fsdd"
-        path = "/digits"
-        words = ["yes", "no"]
-        held_out_speaker = "theo"
-        cache = "/kept.npz"
-        download = true
-        camera_seed = 3
-        [cochlea]
-        channels = 64
-        """,
+def test_a_preset_asks_for_its_data_with_all_that_it_says() -> None:
+    config = DataConfig(
+        kind="words",
+        path="/digits",
+        words=["yes", "no"],
+        held_out_speaker="theo",
+        cache="/kept.npz",
+        download=True,
+        camera_seed=3,
     )
-    config = load_train_config(preset)
-    assert config.data.request("train", config.cochlea) == Request(
+    assert config.request("train", CochleaSpec(channels=64)) == Request(
         split="train",
         path=Path("/digits"),
         labels=("yes", "no"),
@@ -72,6 +65,22 @@ def test_a_preset_asks_for_its_data_with_all_that_it_says(tmp_path: Path) -> Non
         cache=Path("/kept.npz"),
         held_out_speaker="theo",
     )
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        ('held_out_speaker = "theo"', r"\[data\] held_out_speaker is for the data set fsdd, "),
+        ('words = ["yes", "no"]', r"\[data\] words is for the data set words, .* is 'folder'"),
+        ('cache = "a.npz"', r"\[data\] cache is for the data set fsdd or words, .* is 'folder'"),
+        ("[cochlea]\nchannels = 64", r"\[cochlea\] is for the data set fsdd or words, "),
+    ],
+)
+def test_a_key_that_the_data_set_would_ignore_is_refused(
+    tmp_path: Path, lines: str, message: str
+) -> None:
+    with pytest.raises(TrainingError, match=message):
+        load_train_config(write(tmp_path, f'[data]\nkind = "folder"\n{lines}\n'))
 
 
 def test_a_home_folder_of_nobody_is_refused(tmp_path: Path) -> None:

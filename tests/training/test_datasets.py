@@ -115,7 +115,7 @@ def test_a_recording_of_another_sensor_is_named(tmp_path: Path) -> None:
 
 
 def test_an_unknown_kind_is_answered_with_the_known_ones() -> None:
-    with pytest.raises(DatasetError, match="unknown data set 'mnist'; known are folder, nmnist"):
+    with pytest.raises(DatasetError, match="unknown data set 'mnist'; known are folder, fsdd"):
         open_dataset("mnist", Request("train"))
 
 
