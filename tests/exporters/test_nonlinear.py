@@ -141,6 +141,21 @@ def test_spikes_become_those_of_the_equation(neuron: str, dt_us: int, method: st
 
 
 @pytest.mark.parametrize("neuron", EQUATIONS)
+@pytest.mark.parametrize("dt_us", SOURCES_US)
+@pytest.mark.parametrize("rho", [2.0, 2.5, 5.0])
+def test_coarse_bins_have_the_spikes_of_the_source(neuron: str, dt_us: int, rho: float) -> None:
+    counts, home = (spike_error(neuron, dt_us, "impulse", ratio)[0] for ratio in (rho, 1.0))
+    assert counts == pytest.approx(home, abs=0.03)
+
+
+@pytest.mark.parametrize("neuron", EQUATIONS)
+@pytest.mark.parametrize("rho", [0.05, 0.25])
+def test_a_held_reset_makes_a_spike_worth_a_part_of_one(neuron: str, rho: float) -> None:
+    """By `integral` a spike of a fine step resets by about rho of the jump, so they are more."""
+    assert spike_error(neuron, 1_000, "integral", rho)[0] + 1.0 == pytest.approx(1 / rho, rel=0.2)
+
+
+@pytest.mark.parametrize("neuron", EQUATIONS)
 def test_without_adaptation_spikes_are_many_times_too_many(neuron: str) -> None:
     assert spike_error(neuron, 1_000, "none", 0.1)[0] > 3.0
 
