@@ -154,7 +154,8 @@ class _Run(torch.autograd.Function):
         v = current.new_empty(A.shape[0], steps, neurons)
         spikes = current.new_zeros(steps, neurons)
         heard = current.new_zeros(steps, neurons) if V.numel() else current.new_zeros(0, neurons)
-        tensors = (A, R, F, G, N, V, current, offsets, v, spikes, heard)
+        raised = current.new_zeros(0 if upswing is None else steps, neurons)
+        tensors = (A, R, F, G, N, V, current, offsets, v, spikes, heard, raised)
         forwards, _ = kernels_of(upswing)
         forwards(threshold, *(values.numpy() for values in tensors))
         ctx.save_for_backward(*tensors)
@@ -165,7 +166,7 @@ class _Run(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         saved: tuple[Tensor, ...] = ctx.saved_tensors
-        A, _, _, _, N, V, current, offsets, _, spikes, heard = saved
+        A, _, _, _, N, V, current, offsets, _, spikes, heard, _ = saved
         variables, _, neurons = A.shape
         to_current = torch.empty_like(current)
         to_heard = torch.zeros_like(heard)

@@ -31,7 +31,8 @@ def kernels_of(upswing: Upswing | None) -> tuple[Kernel, Kernel]:
     file's formula changes; others take some seconds at the first step of a training.
     """
     nonlinear = upswing is not None
-    value = slope_of = None
+    value: Any = None
+    slope_of: Any = None
     if upswing is not None:
         value, slope_of = (njit(inline="always")(f) for f in (upswing.value, upswing.slope))
 
@@ -49,17 +50,17 @@ def kernels_of(upswing: Upswing | None) -> tuple[Kernel, Kernel]:
         v: Floats,
         spikes: Floats,
         heard: Floats,
+        raised: Floats,
     ) -> Any:  # pragma: no cover - compiled
-        """Fill `v`, `spikes` and `heard` from `current`; see `run` for what they mean.
+        """Fill `v`, `spikes`, `heard` and `raised` from `current`; see `run` for what they mean.
 
         Shapes: `V` `(neurons, neurons)`, `N` as R, or each `(0, 0)`; `current` and `spikes`
-        `(steps, neurons)`; `v` `(variables, steps, neurons)`; `heard` `(steps, neurons)`, zeros, or
-        `(0, neurons)`.
+        `(steps, neurons)`; `v` `(variables, steps, neurons)`; `heard`, what came over V, and
+        `raised`, phi of the step before, `(steps, neurons)`, zeros, or `(0, neurons)`.
         """
         variables, neurons = A.shape[0], A.shape[2]
         recurrent = V.shape[0] > 0
         limit = np.float32(threshold)
-        raised = np.zeros(neurons if nonlinear else 0, np.float32)
         for recording in range(len(offsets) - 1):
             for k in range(offsets[recording], offsets[recording + 1]):
                 first = k == offsets[recording]
@@ -71,7 +72,7 @@ def kernels_of(upswing: Upswing | None) -> tuple[Kernel, Kernel]:
                 if nonlinear and not first:
                     for n in range(neurons):
                         x = min(max(v[0, k - 1, n], np.float32(0.0)), limit)
-                        raised[n] = np.float32(value(x))
+                        raised[k, n] = np.float32(value(x))
                 for i in range(variables):
                     for n in range(neurons):
                         v[i, k, n] = F[i, n] * current[k, n]
@@ -83,7 +84,7 @@ def kernels_of(upswing: Upswing | None) -> tuple[Kernel, Kernel]:
                                 v[i, k, n] += A[i, j, n] * v[j, k - 1, n]
                         if nonlinear:
                             for n in range(neurons):
-                                v[i, k, n] += N[i, n] * raised[n]
+                                v[i, k, n] += N[i, n] * raised[k, n]
                     if recurrent:
                         for n in range(neurons):
                             v[i, k, n] += G[i, n] * heard[k, n]
@@ -106,6 +107,7 @@ def kernels_of(upswing: Upswing | None) -> tuple[Kernel, Kernel]:
         v: Floats,
         spikes: Floats,
         heard: Floats,
+        raised: Floats,
         upstream: Floats,
         to_current: Floats,
         to_heard: Floats,
@@ -130,7 +132,7 @@ def kernels_of(upswing: Upswing | None) -> tuple[Kernel, Kernel]:
         variables, neurons = A.shape[0], A.shape[2]
         recurrent = V.shape[0] > 0
         spiking = threshold < np.inf
-        raised = np.zeros(neurons if nonlinear else 0, np.float32)
+        pull = np.zeros(neurons if nonlinear else 0, np.float32)
         limit, half, slope = np.float32(threshold), np.float32(width / 2), np.float32(height)
         for recording in range(len(offsets) - 1):
             begin, end = offsets[recording], offsets[recording + 1]
@@ -145,11 +147,14 @@ def kernels_of(upswing: Upswing | None) -> tuple[Kernel, Kernel]:
                             now[i, n] += A[j, i, n] * after[j, n]
                 if nonlinear:
                     for n in range(neurons):
-                        if 0 <= v[0, k, n] <= limit:
-                            pull = np.float32(0.0)
-                            for i in range(variables):
-                                pull += N[i, n] * after[i, n]
-                            now[0, n] += np.float32(slope_of(v[0, k, n])) * pull
+                        pull[n] = np.float32(0.0)
+                    for i in range(variables):
+                        for n in range(neurons):
+                            pull[n] += N[i, n] * after[i, n]
+                    for n in range(neurons):
+                        x = v[0, k, n]
+                        if x > 0 and x < limit:
+                            now[0, n] += np.float32(slope_of(x)) * pull[n]
                 if not spiking:
                     for n in range(neurons):
                         now[0, n] += upstream[k, n]
@@ -163,10 +168,6 @@ def kernels_of(upswing: Upswing | None) -> tuple[Kernel, Kernel]:
                                 for m in range(neurons):
                                     fired += V[n, m] * to_heard[k + 1, m]
                             now[0, n] += slope * fired
-                if nonlinear and k > begin:
-                    for n in range(neurons):
-                        x = min(max(v[0, k - 1, n], np.float32(0.0)), limit)
-                        raised[n] = np.float32(value(x))
                 for n in range(neurons):
                     to_current[k, n] = np.float32(0.0)
                 for i in range(variables):
@@ -185,7 +186,7 @@ def kernels_of(upswing: Upswing | None) -> tuple[Kernel, Kernel]:
                                 to_A[i, j, n] += now[i, n] * v[j, k - 1, n]
                         if nonlinear:
                             for n in range(neurons):
-                                to_N[i, n] += now[i, n] * raised[n]
+                                to_N[i, n] += now[i, n] * raised[k, n]
                 after, now = now, after
 
     return forwards, backwards

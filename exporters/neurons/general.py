@@ -137,18 +137,18 @@ def source_coefficients(neuron: Neuron, parameters: Mapping[str, Array]) -> Coef
 
 def stack_groups(groups: Groups, neurons: int) -> Coefficients:
     """Return groups of vectors and numbers as arrays."""
-
-    def row(entries: VectorTuple) -> Array:
-        full = [np.broadcast_to(np.asarray(entry, np.float64), (neurons,)) for entry in entries]
-        return np.array(full)
-
     return Coefficients(
-        A=np.array([row(entries) for entries in groups.A]),
-        R=row(groups.R),
-        F=row(groups.F),
-        G=row(groups.G),
-        N=None if groups.N is None else row(groups.N),
+        A=np.array([stack_row(entries, neurons) for entries in groups.A]),
+        R=stack_row(groups.R, neurons),
+        F=stack_row(groups.F, neurons),
+        G=stack_row(groups.G, neurons),
+        N=None if groups.N is None else stack_row(groups.N, neurons),
     )
+
+
+def stack_row(entries: VectorTuple, neurons: int) -> Array:
+    """Return one group of vectors and numbers as an array."""
+    return np.array([np.broadcast_to(np.asarray(e, np.float64), (neurons,)) for e in entries])
 
 
 def check_parameters(neuron: Neuron, parameters: Mapping[str, Array]) -> dict[str, Array]:

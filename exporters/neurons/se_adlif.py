@@ -11,9 +11,9 @@ is, and the neuron is stable and without a negative eigenvalue for all `0 <= q a
 1.78. The reset subtracts 1 from the membrane and thereby `(1 - beta) q a` from what the adaptation
 saw of it. State order (u, w).
 
-Source: Baronig, Ferrand, Sabathiel and Legenstein 2024, arXiv 2408.07517, SE-adLIF, there with a
-reset to zero. Their scale `q = 120` is kept, so that `a` and `b` are of order 1 and learn at the
-pace of the other parameters.
+Source: Baronig, Ferrand, Sabathiel and Legenstein 2024, arXiv 2408.07517, SE-adLIF; the subtractive
+reset, which keeps the neuron linear, is ours. `q = 120`, the slowest adaptation in steps, makes
+`q (1 - beta)` about 1, so that `a` and `b` are of order 1 and learn at the pace of the others.
 """
 
 from collections.abc import Mapping

@@ -128,7 +128,7 @@ def torch_spikes(module: NetworkModule, x: Array) -> tuple[list[Array], Array]:
 
 @pytest.mark.parametrize(
     ("neuron", "horizon"),
-    [*((name, STEPS) for name in LINEAR), *((name, 50) for name in NONLINEAR)],
+    [(name, STEPS) for name in LINEAR] + [(name, 50) for name in NONLINEAR],
 )
 def test_torch_onnx_and_the_reference_spike_alike_from_rest(neuron: str, horizon: int) -> None:
     """A spike may differ only where its potential lies within rounding of the threshold.

@@ -22,7 +22,7 @@ from retempo.training.config import (
 from retempo.training.datasets import Dataset
 from retempo.training.epochs import accuracy, new_module, run_epochs
 from retempo.training.history import Epoch
-from retempo.training.network import NetworkModule, mean_over_steps
+from retempo.training.network import LayerModule, NetworkModule, mean_over_steps
 from retempo.training.progress import Silent
 from tests.builders import make_chunk
 
@@ -73,6 +73,25 @@ def mean_input(drop: float) -> float:
 def test_the_events_that_are_kept_weigh_as_much_as_all() -> None:
     # 9,600 events, of which 6 in 10 stay: a standard deviation of 0.8 %.
     assert mean_input(0.4) == pytest.approx(mean_input(0.0), rel=0.04)
+
+
+def test_parameters_are_within_their_ranges_after_every_step() -> None:
+    config = make_config(FitConfig(epochs=3, batch=3, learning_rate=0.3))
+    module = make_module(config)
+    seen: list[int] = []
+
+    def check(module: NetworkModule, _: object) -> None:
+        for layer in module.layers:
+            assert isinstance(layer, LayerModule)
+            for name, range_ in layer.shape.ranges.items():
+                low, high = np.float32(range_.low), np.float32(range_.high)
+                values = layer.own[name].detach().numpy()
+                assert ((low <= values) & (values <= high)).all()
+                seen.append(int((values == high).sum() + (values == low).sum()))
+
+    module.register_forward_pre_hook(check)
+    run(module, config)
+    assert max(seen) > 0  # steps this large do meet the bounds
 
 
 def largest_move(gradient_clip: float) -> float:

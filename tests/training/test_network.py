@@ -115,6 +115,24 @@ def test_a_projected_module_is_within_its_ranges_and_has_no_self_connection() ->
             assert low <= min(layer.parameters[name]) <= max(layer.parameters[name]) <= high
 
 
+def test_a_parameter_at_its_bound_still_learns() -> None:
+    """A clamp in the forward pass would give it no gradient, and it would stay for ever."""
+    module = make_module("radlif")
+    layer = module.layers[0]
+    assert isinstance(layer, LayerModule)
+    with torch.no_grad():
+        for name, range_ in layer.shape.ranges.items():
+            layer.own[name].fill_(range_.high + 1.0)
+        layer.norm.bias.fill_(10.0)  # it spikes
+    module.project_()
+    layer(torch.rand(40, 60), torch.tensor([0, 40])).sum().backward()
+    for name, range_ in layer.shape.ranges.items():
+        values = layer.own[name]
+        assert values.detach().tolist() == [np.float32(range_.high)] * 8
+        assert values.grad is not None
+        assert float(values.grad.abs().sum()) > 0.0
+
+
 def test_a_fresh_module_is_drawn_as_documented() -> None:
     layer = make_module().layers[0]
     assert isinstance(layer, LayerModule)
