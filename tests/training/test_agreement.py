@@ -60,7 +60,7 @@ def torch_step(
         before = torch.from_numpy(state[f"{shape.name}.state"])
         silent = np.zeros(before.shape[1:], np.float32)
         heard = torch.from_numpy(state.get(f"{shape.name}.spikes", silent))
-        v, spikes = step(coefficients, before, heard, layer.norm(signal @ layer.W))
+        v, spikes = step(coefficients, before, heard, layer.current(signal))
         after[f"{shape.name}.state"] = v.numpy()
         if shape.neuron.spiking:
             after[f"{shape.name}.spikes"] = spikes.numpy()
