@@ -12,6 +12,7 @@ from retempo.training.errors import TrainingError
 PRESETS = Path(__file__).resolve().parents[2] / "configs"
 TRAINING_PRESETS = (
     "nmnist-adlif.toml",
+    "nmnist-conv-radlif.toml",
     "nmnist-radlif.toml",
     "shd-radlif.toml",
     "simulated-digits.toml",
