@@ -19,12 +19,16 @@ from retempo.training.config import NetworkConfig, parameter_ranges
 from retempo.training.errors import TrainingError
 from retempo.training.network import LayerShape, layer_shapes
 
+# Half of what a protobuf, and so an ONNX file, can hold.
+MOST_RECURRENCE_BYTES = 1 << 30
+
 
 def planned_layers(config: NetworkConfig, spec: InputSpec, labels: int) -> list[LayerShape]:
     """Return the layers of `[network]`: convolutions, dense ones, the readout.
 
     Raises:
-        TrainingError: a convolution or a pool does not fit the sensor or the layer before it.
+        TrainingError: a convolution or a pool does not fit the sensor or the layer before it, or a
+            recurrent map is too large.
     """
     shapes = []
     first: Connection = DENSE
@@ -41,6 +45,7 @@ def planned_layers(config: NetworkConfig, spec: InputSpec, labels: int) -> list[
             neuron = neuron_named(layer.neuron or config.neuron)
             ranges = parameter_ranges(config, layer.neuron)
             shape = LayerShape(name, neuron, inputs, prod(grid), ranges, connection=connection)
+            _refuse_large_recurrence(shape)
             shapes.append(shape)
             inputs = shape.neurons
         if config.pool > 1:
@@ -48,6 +53,17 @@ def planned_layers(config: NetworkConfig, spec: InputSpec, labels: int) -> list[
             _checked("hidden1", first)
     neuron, ranges = neuron_named(config.neuron), parameter_ranges(config)
     return shapes + layer_shapes(neuron, inputs, config.hidden, labels, ranges, first)
+
+
+def _refuse_large_recurrence(shape: LayerShape) -> None:
+    taken = 4 * shape.neurons**2
+    if shape.neuron.recurrent and taken > MOST_RECURRENCE_BYTES:
+        raise TrainingError(
+            f"[network] {shape.name} is {shape.neuron.name} with {shape.neurons:,} neurons, whose "
+            f"V takes {taken / 2**30:.1f} GiB, expected at most "
+            f"{MOST_RECURRENCE_BYTES / 2**30:.1f} GiB; take a neuron without recurrence, or raise "
+            "its stride or pool"
+        )
 
 
 def _sensor_grid(spec: InputSpec) -> Grid:

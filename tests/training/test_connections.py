@@ -197,6 +197,11 @@ def test_a_malformed_convolution_is_refused(tmp_path: Path, line: str, message: 
             "conv1 has a map of 2000x6x8, 96,000 neurons, expected at most 65,536",
         ),
         (
+            NetworkConfig(neuron="rlif", conv=[ConvConfig(400, 1)]),
+            GRID,
+            "conv1 is rlif with 19,200 neurons, whose V takes 1.4 GiB, expected at most 1.0 GiB",
+        ),
+        (
             NetworkConfig(conv=[ConvConfig(2, 1)]),
             InputSpec(ChannelSpec(20)),
             r"\[network\] conv and pool read a grid, but this data is of a channel sensor",
