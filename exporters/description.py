@@ -11,6 +11,13 @@ import msgspec
 import numpy as np
 
 from retempo.exporters.adaptation import Layer
+from retempo.exporters.connections import (
+    DENSE,
+    Connection,
+    Grid,
+    check_connection,
+    output_shape,
+)
 from retempo.exporters.errors import NetworkError
 from retempo.exporters.neurons import neuron_named, source_coefficients
 from retempo.exporters.normalisation import BatchNorm, no_batch_norm
@@ -57,6 +64,14 @@ class InputSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         grid = self.geometry
         return grid.polarities * -(-grid.width // step) * -(-grid.height // step)
 
+    @property
+    def shape(self) -> Grid | None:
+        """The grid of the inputs: polarities, rows, columns; None for a channel sensor."""
+        if isinstance(self.geometry, ChannelSpec):
+            return None
+        grid, step = self.geometry, self.downsample
+        return grid.polarities, -(-grid.height // step), -(-grid.width // step)
+
 
 class NormSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The statistics and the affine part of a layer's batch norm."""
@@ -69,7 +84,11 @@ class NormSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class LayerSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One layer: its neuron model and the parameters that it was trained to."""
+    """One layer: its neuron model and the parameters that it was trained to.
+
+    A parameter and a norm have one value a neuron, those of a convolution too. Without a
+    `connection` the layer is dense; a description of dense layers reads as it always has.
+    """
 
     name: str
     neuron: str
@@ -78,6 +97,7 @@ class LayerSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     parameters: dict[str, list[float]]
     norm: NormSpec | None = None
     threshold: float = 1.0
+    connection: Connection | msgspec.UnsetType = msgspec.UNSET
 
 
 class NetworkSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -94,6 +114,11 @@ class NetworkSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     labels: list[str]
     output: Literal["softmax"] = "softmax"
     input_correlation: list[float] | None = None
+
+
+def connection_of(spec: LayerSpec) -> Connection:
+    """Return how the layer is connected to its input."""
+    return DENSE if isinstance(spec.connection, msgspec.UnsetType) else spec.connection
 
 
 def layer_of(spec: LayerSpec) -> Layer:
@@ -143,10 +168,12 @@ def check_network(spec: NetworkSpec) -> None:
     correlation = np.array(spec.input_correlation or [1.0])
     if correlation[0] != 1.0 or not (np.abs(correlation) <= 1.0 + 1e-9).all():
         raise NetworkError("input_correlation is no autocorrelation: 1 at first, then within 1")
-    inputs = spec.input.size
+    inputs, shape = spec.input.size, spec.input.shape
     for position, layer in enumerate(spec.layers):
         _check_layer(layer, inputs, last=position == len(spec.layers) - 1)
-        inputs = layer.neurons
+        connection = connection_of(layer)
+        check_connection(layer.name, connection, inputs, layer.neurons, shape)
+        inputs, shape = layer.neurons, output_shape(connection)
     if inputs != len(spec.labels):
         raise NetworkError(f"{inputs} outputs, but {len(spec.labels)} labels; give one each")
 

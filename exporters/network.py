@@ -15,7 +15,8 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
-from retempo.exporters.description import NetworkSpec, check_network
+from retempo.exporters.connections import weight_shape
+from retempo.exporters.description import NetworkSpec, check_network, connection_of
 from retempo.exporters.errors import NetworkError
 from retempo.exporters.files import write_together
 from retempo.exporters.neurons import neuron_named
@@ -31,19 +32,20 @@ _DIGEST_KEY = "network.json sha256"
 class Network:
     """A description and its large matrices, float32.
 
-    `weights["<layer>.W"]` is `(inputs, neurons)`; a recurrent layer has `"<layer>.V"`,
-    `(neurons, neurons)`, spikes from the left.
+    `weights["<layer>.W"]` is `(inputs, neurons)`, that of a convolution `(channels out, channels
+    in, kernel, kernel)`; a recurrent layer has `"<layer>.V"`, `(neurons, neurons)`, spikes from the
+    left.
     """
 
     spec: NetworkSpec
     weights: Mapping[str, Matrix]
 
 
-def weight_shapes(spec: NetworkSpec) -> dict[str, tuple[int, int]]:
+def weight_shapes(spec: NetworkSpec) -> dict[str, tuple[int, ...]]:
     """Return the name and the shape of every large matrix that the description asks for."""
-    shapes = {}
+    shapes: dict[str, tuple[int, ...]] = {}
     for layer in spec.layers:
-        shapes[f"{layer.name}.W"] = (layer.inputs, layer.neurons)
+        shapes[f"{layer.name}.W"] = weight_shape(connection_of(layer), layer.inputs, layer.neurons)
         if neuron_named(layer.neuron).recurrent:
             shapes[f"{layer.name}.V"] = (layer.neurons, layer.neurons)
     return shapes

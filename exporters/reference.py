@@ -8,7 +8,9 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from retempo.exporters.connections import product
 from retempo.exporters.contract import states_of
+from retempo.exporters.description import connection_of
 from retempo.exporters.network import Network
 from retempo.exporters.neurons import neuron_named
 from retempo.exporters.resolution import Resolution
@@ -46,7 +48,8 @@ def step(network: Network, resolution: Resolution, state: State, x: Float) -> tu
             np.asarray(values, x.dtype)
             for values in (c.A, c.R, c.F, c.G, c.gain, c.bias, c.threshold)
         )
-        current = gain * (signal @ network.weights[f"{name}.W"].astype(x.dtype)) + bias
+        W = network.weights[f"{name}.W"].astype(x.dtype)
+        current = gain * product(connection_of(layer), W, signal) + bias
         v = np.einsum("ijn,jbn->ibn", A, state[f"{name}.state"])
         v = v + F[:, np.newaxis] * current
         if neuron.spiking:

@@ -12,8 +12,9 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from retempo.exporters.connections import add_product
 from retempo.exporters.contract import METADATA_KEY, contract_of, encode_contract
-from retempo.exporters.description import LayerSpec
+from retempo.exporters.description import LayerSpec, connection_of
 from retempo.exporters.errors import NetworkError
 from retempo.exporters.files import write_atomically
 from retempo.exporters.graph_upswing import add_upswing
@@ -94,11 +95,11 @@ def _add_layer(
     for key, values in graph_coefficients(neuron, coefficients).items():
         graph.coefficient(key, values)
     state, spikes = f"{name}.state", f"{name}.spikes"
-    graph.constant(f"{name}.W", network.weights[f"{name}.W"])
+    W = graph.constant(f"{name}.W", network.weights[f"{name}.W"])
     graph.input(state, [neuron.variables, _BATCH, layer.neurons])
 
-    graph.node("MatMul", [signal, f"{name}.W"], f"{name}.product")
-    graph.node("Mul", [f"{name}.product", f"{name}.gain"], f"{name}.scaled")
+    product = add_product(graph, name, connection_of(layer), W, signal)
+    graph.node("Mul", [product, f"{name}.gain"], f"{name}.scaled")
     graph.node("Add", [f"{name}.scaled", f"{name}.bias"], f"{name}.current")
     graph.node("Mul", [f"{name}.A", state], f"{name}.coupled")
     graph.node("ReduceSum", [f"{name}.coupled", graph.axis(1)], f"{name}.free", keepdims=0)
@@ -161,7 +162,9 @@ class _Graph:
     def first(self) -> str:
         return self.constant("first", np.array(0, np.int64))
 
-    def node(self, operator: str, inputs: list[str], output: str, **attributes: int) -> None:
+    def node(
+        self, operator: str, inputs: list[str], output: str, **attributes: int | list[int]
+    ) -> None:
         node = helper.make_node(operator, inputs, [output], output)
         node.attribute.extend(helper.make_attribute(k, v) for k, v in attributes.items())
         self._nodes.append(node)

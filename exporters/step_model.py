@@ -12,6 +12,7 @@ from onnx import TensorProto, numpy_helper
 from retempo.exporters.adaptation import method_named
 from retempo.exporters.contract import METADATA_KEY, Contract, decode_contract
 from retempo.exporters.errors import AdaptationError, ContractError
+from retempo.exporters.network import weight_shapes
 from retempo.exporters.neurons import neuron_named
 from retempo.exporters.resolution import Resolution, check_dt_us, resolve
 from retempo.exporters.step_graph import coefficients_of, graph_coefficients
@@ -141,6 +142,11 @@ def _check_graph(graph: onnx.GraphProto, contract: Contract, name: str) -> None:
             )
     _compare(_shapes(graph.input), input_shapes(contract), "input", name)
     _compare(_shapes(graph.output), output_shapes(contract), "output", name)
+    weights = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
+    for key, shape in weight_shapes(contract.network).items():
+        if weights.get(key) != shape:
+            found = f"has the shape {weights[key]}" if key in weights else "is missing"
+            raise ContractError(f"{name}: {key} {found}, its contract says {shape}")
 
 
 def _shapes(values: "list[onnx.ValueInfoProto]") -> dict[str, Shape]:

@@ -40,9 +40,10 @@ def _refuse_unknown(content: object, schema: object, path: Path, section: str) -
     info = msgspec.inspect.type_info(schema)
     if not isinstance(info, msgspec.inspect.StructType) or not isinstance(content, dict):
         return
+    known: dict[str, msgspec.inspect.Field | None]
     known = {field.encode_name: field for field in info.fields}
     if info.tag_field is not None:
-        known.setdefault(info.tag_field, None)  # type: ignore[arg-type]
+        known.setdefault(info.tag_field, None)
     for key, value in content.items():
         where = f"{section}{key}"
         if key not in known:
@@ -52,5 +53,11 @@ def _refuse_unknown(content: object, schema: object, path: Path, section: str) -
                 f"Known here: {', '.join(known)}"
             )
         field = known[key]
-        if field is not None and isinstance(field.type, msgspec.inspect.StructType):
+        if field is None:
+            continue
+        if isinstance(field.type, msgspec.inspect.StructType):
             _refuse_unknown(value, field.type.cls, path, f"{where}.")
+        item = field.type.item_type if isinstance(field.type, msgspec.inspect.ListType) else None
+        if isinstance(item, msgspec.inspect.StructType) and isinstance(value, list):
+            for position, entry in enumerate(value):
+                _refuse_unknown(entry, item.cls, path, f"{where}[{position}].")

@@ -7,10 +7,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from retempo.exporters.description import LayerSpec
+from retempo.exporters.description import LayerSpec, connection_of
 from retempo.exporters.network import Network, check
 from retempo.exporters.neurons import neuron_named
 from retempo.exporters.resolution import LayerResolution, Resolution
+from retempo.training.connections import product
 from retempo.training.dynamics import LayerCoefficients, step
 
 
@@ -58,6 +59,7 @@ class _Layer:
             N=None if values.N is None else _tensor(values.N),
             upswing=self.neuron.upswing,
         )
+        self.connection = connection_of(spec)
         self.W = _tensor(network.weights[f"{spec.name}.W"])
         self.gain, self.bias = _tensor(values.gain), _tensor(values.bias)
         variables, neurons = values.F.shape
@@ -72,7 +74,7 @@ class _Layer:
         heard = self.history[0]
         if self.newer_weight:
             heard = (1.0 - self.newer_weight) * heard + self.newer_weight * self.history[1]
-        current = self.gain * (signal @ self.W) + self.bias
+        current = self.gain * product(self.connection, self.W, signal) + self.bias
         self.state, spikes = step(self.coefficients, self.state, heard, current)
         self.history.append(spikes)
         return spikes if self.neuron.spiking else self.state[0]

@@ -2,7 +2,7 @@
 
 import math
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
@@ -69,14 +69,33 @@ class InputConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     downsample: Count = 1
 
 
-class NetworkConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`[network]`: hidden layers of one neuron model, and a leaky readout.
+class ConvConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An entry of `[network] conv`: a convolution that feeds neurons, one a point of its map.
 
+    `pool` pools its input first. `neuron` is that of `[network]` unless named.
+    """
+
+    channels: Neurons
+    kernel: Count
+    stride: Count = 1
+    padding: Annotated[int, Meta(ge=0)] = 0
+    pool: Count = 1
+    pooling: Literal["average", "max"] = "average"
+    neuron: str | None = None
+
+
+class NetworkConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`[network]`: convolutions if any, dense hidden layers, and a leaky readout.
+
+    `neuron` is the model of the hidden layers. `pool` pools the input of the first dense one.
     `dropout` acts on the spikes of every hidden layer. `ranges` narrows those of the neuron's
     parameters, as in `ranges = { a = [0.0, 1.0] }`.
     """
 
     neuron: str = "radlif"
+    conv: list[ConvConfig] = []
+    pool: Count = 1
+    pooling: Literal["average", "max"] = "average"
     hidden: Annotated[list[Neurons], Meta(min_length=1)] = msgspec.field(
         default_factory=lambda: [128, 128]
     )
@@ -175,7 +194,8 @@ def check_config(config: TrainConfig) -> None:
     if config.cochlea != CochleaSpec() and config.data.kind not in _ONLY_FOR["cache"]:
         raise _not_for(config.data.kind, "[cochlea]", _ONLY_FOR["cache"])
     parse_dt_us(config.input.dt)
-    parameter_ranges(config.network)
+    for neuron in dict.fromkeys([None, *(layer.neuron for layer in config.network.conv)]):
+        parameter_ranges(config.network, neuron)
 
 
 def _not_for(kind: str, key: str, kinds: tuple[str, ...]) -> TrainingError:
@@ -184,30 +204,38 @@ def _not_for(kind: str, key: str, kinds: tuple[str, ...]) -> TrainingError:
     )
 
 
-def parameter_ranges(config: NetworkConfig) -> dict[str, Range]:
-    """Return the range of each parameter of the neuron, narrowed as the preset asks.
+def parameter_ranges(config: NetworkConfig, name: str | None = None) -> dict[str, Range]:
+    """Return the range of each parameter of a neuron, narrowed as the preset asks.
+
+    Args:
+        config: the preset's `[network]`.
+        name: the neuron's model, that of `[network]` unless named.
 
     Raises:
         TrainingError: see `check_config`.
     """
     try:
-        neuron = neuron_named(config.neuron)
+        neuron = neuron_named(name or config.neuron)
+        used = [neuron_named(layer.neuron or config.neuron) for layer in config.conv]
+        used.append(neuron_named(config.neuron))
     except NetworkError as error:
         raise TrainingError(f"[network] neuron: {error}") from error
     if not neuron.spiking:
         raise TrainingError(f"[network] neuron is {neuron.name}, expected one that spikes")
     ranges = dict(neuron.parameters)
-    for name, (low, high) in config.ranges.items():
-        if name not in ranges:
+    for key, (low, high) in config.ranges.items():
+        if key not in ranges and any(key in other.parameters for other in used):
+            continue
+        if key not in ranges:
             raise TrainingError(
-                f"[network] ranges: {neuron.name} has no parameter {name!r}; it has "
+                f"[network] ranges: {neuron.name} has no parameter {key!r}; it has "
                 f"{', '.join(ranges)}"
             )
-        own = ranges[name]
+        own = ranges[key]
         if not own.low <= low <= high <= own.high:
             raise TrainingError(
-                f"[network] ranges: {name} = [{low:g}, {high:g}] is not within the model's "
+                f"[network] ranges: {key} = [{low:g}, {high:g}] is not within the model's "
                 f"[{own.low:g}, {own.high:g}]"
             )
-        ranges[name] = Range(low, high)
+        ranges[key] = Range(low, high)
     return ranges

@@ -9,14 +9,14 @@ import torch
 from torch import nn
 
 from retempo.exporters.description import InputSpec
-from retempo.exporters.neurons import neuron_named
 from retempo.training.augmentation import augment
 from retempo.training.batches import Batch, BinPlan, Kept, batches
-from retempo.training.config import FitConfig, TrainConfig, parameter_ranges
+from retempo.training.config import FitConfig, TrainConfig
 from retempo.training.datasets import Dataset
 from retempo.training.errors import DatasetError, DivergedError
 from retempo.training.history import Epoch
-from retempo.training.network import NetworkModule, layer_shapes, mean_over_steps
+from retempo.training.layers import planned_layers
+from retempo.training.network import NetworkModule, mean_over_steps
 from retempo.training.progress import Progress
 
 # Below it the logarithm of a probability would run away.
@@ -24,10 +24,12 @@ _LEAST_PROBABILITY = 1e-8
 
 
 def new_module(config: TrainConfig, spec: InputSpec, labels: Sequence[str]) -> NetworkModule:
-    """Return an untrained network, drawn from torch's random numbers."""
-    neuron = neuron_named(config.network.neuron)
-    ranges = parameter_ranges(config.network)
-    shapes = layer_shapes(neuron, spec.size, config.network.hidden, len(labels), ranges)
+    """Return an untrained network, drawn from torch's random numbers.
+
+    Raises:
+        TrainingError: see `planned_layers`.
+    """
+    shapes = planned_layers(config.network, spec, len(labels))
     return NetworkModule(shapes, config.network.dropout)
 
 

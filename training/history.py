@@ -106,7 +106,8 @@ def draw_curve(history: History) -> bytes:
     above.set_ylim(0.0, 101.0)
     above.legend(loc="lower right")
     network = history.config.network
-    hidden = "-".join(str(neurons) for neurons in network.hidden)
+    maps = [f"{layer.channels}c{layer.kernel}" for layer in network.conv]
+    hidden = "-".join([*maps, *map(str, network.hidden)])
     above.set_title(
         f"{network.neuron} {hidden} at {history.config.input.dt}, "
         f"{history.recordings} recordings, seed {history.seed}"

@@ -5,17 +5,21 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from msgspec import UNSET
 from torch import Tensor, nn
 
+from retempo.exporters.connections import DENSE, Connection, positions, weight_shape
 from retempo.exporters.description import (
     DESCRIPTION_VERSION,
     InputSpec,
     LayerSpec,
     NetworkSpec,
     NormSpec,
+    connection_of,
 )
 from retempo.exporters.network import Network, check
 from retempo.exporters.neurons import Neuron, Range, neuron_named
+from retempo.training.connections import normalised, product, to_channels, to_neurons
 from retempo.training.dynamics import layer_coefficients, run
 from retempo.training.errors import TrainingError
 
@@ -34,30 +38,34 @@ class LayerShape:
     neurons: int
     ranges: Mapping[str, Range]
     threshold: float = 1.0
+    connection: Connection = DENSE
 
 
 class LayerModule(nn.Module):
     """The parameters of one layer: `W`, `V`, the neuron's own, and batch norm.
 
-    W as `torch.nn.Linear` draws it, V orthogonal, the neuron's parameters uniform in their ranges.
+    The neurons of a convolution share their channel's parameters and norm. W as `torch.nn.Linear`
+    draws it, V orthogonal, the neuron's parameters uniform in their ranges.
     """
 
     def __init__(self, shape: LayerShape) -> None:
         super().__init__()
         self.shape = shape
-        bound = shape.inputs**-0.5
-        self.W = nn.Parameter(torch.empty(shape.inputs, shape.neurons).uniform_(-bound, bound))
+        W = torch.empty(weight_shape(shape.connection, shape.inputs, shape.neurons))
+        channels = shape.neurons // positions(shape.connection)
+        bound = (W.numel() // channels) ** -0.5
+        self.W = nn.Parameter(W.uniform_(-bound, bound))
         self.V: nn.Parameter | None = None
         if shape.neuron.recurrent:
             V = torch.empty(shape.neurons, shape.neurons)
             self.V = nn.Parameter(nn.init.orthogonal_(V))
         self.own = nn.ParameterDict(
             {
-                name: nn.Parameter(torch.empty(shape.neurons).uniform_(range_.low, range_.high))
+                name: nn.Parameter(torch.empty(channels).uniform_(range_.low, range_.high))
                 for name, range_ in shape.ranges.items()
             }
         )
-        self.norm = nn.BatchNorm1d(shape.neurons, eps=NORM_EPSILON, momentum=NORM_MOMENTUM)
+        self.norm = nn.BatchNorm1d(channels, eps=NORM_EPSILON, momentum=NORM_MOMENTUM)
 
     def forward(self, x: Tensor, offsets: Tensor) -> Tensor:
         """Return the spikes of the layer, or the potential of a readout, at every step.
@@ -69,9 +77,14 @@ class LayerModule(nn.Module):
         """
         V = None if self.V is None else zero_diagonal(self.V)
         coefficients = layer_coefficients(
-            self.shape.neuron, dict(self.own), V, self.shape.threshold
+            self.shape.neuron, per_neuron(self), V, self.shape.threshold
         )
-        return run(coefficients, self.norm(x @ self.W), offsets)
+        return run(coefficients, self.current(x), offsets)
+
+    def current(self, x: Tensor) -> Tensor:
+        """Return the input current of every neuron, `(steps, neurons)`."""
+        connection = self.shape.connection
+        return normalised(self.norm, connection, product(connection, self.W, x))
 
     def project_(self) -> None:
         """Move the neuron's parameters to the nearest values within their ranges.
@@ -121,18 +134,30 @@ def mean_over_steps(y: Tensor, offsets: Tensor) -> Tensor:
     return sums / lengths[:, None]
 
 
+def per_neuron(layer: LayerModule) -> dict[str, Tensor]:
+    """Return a layer's neuron parameters, one value a neuron."""
+    connection = layer.shape.connection
+    return {name: to_neurons(connection, values) for name, values in layer.own.items()}
+
+
 def zero_diagonal(V: Tensor) -> Tensor:
     """Return V without the connections of neurons to themselves."""
     return V - torch.diag(torch.diag(V))
 
 
 def layer_shapes(
-    neuron: Neuron, inputs: int, hidden: Sequence[int], labels: int, ranges: Mapping[str, Range]
+    neuron: Neuron,
+    inputs: int,
+    hidden: Sequence[int],
+    labels: int,
+    ranges: Mapping[str, Range],
+    first: Connection = DENSE,
 ) -> list[LayerShape]:
-    """Return the shapes of a stack of equal neurons and its readout."""
+    """Return the shapes of a stack of equal neurons, the `first` so connected, and its readout."""
     shapes = []
     for position, neurons in enumerate(hidden):
-        shapes.append(LayerShape(f"hidden{position + 1}", neuron, inputs, neurons, ranges))
+        name, connection = f"hidden{position + 1}", DENSE if position else first
+        shapes.append(LayerShape(name, neuron, inputs, neurons, ranges, connection=connection))
         inputs = neurons
     readout = neuron_named(READOUT)
     shapes.append(LayerShape("readout", readout, inputs, labels, readout.parameters))
@@ -159,9 +184,10 @@ def to_network(
                 neuron=shape.neuron.name,
                 inputs=shape.inputs,
                 neurons=shape.neurons,
-                parameters={name: _numbers(values) for name, values in layer.own.items()},
-                norm=_norm_spec(layer.norm),
+                parameters={name: _numbers(v) for name, v in per_neuron(layer).items()},
+                norm=_norm_spec(layer.norm, shape.connection),
                 threshold=shape.threshold,
+                connection=UNSET if shape.connection == DENSE else shape.connection,
             )
         )
         weights[f"{shape.name}.W"] = layer.W.detach().numpy().copy()
@@ -178,7 +204,7 @@ def from_network(network: Network, dropout: float = 0.0) -> NetworkModule:
 
     Raises:
         NetworkError: the checkpoint is inconsistent.
-        TrainingError: a neuron of it is connected to itself.
+        TrainingError: a neuron of it is connected to itself, or the neurons of a channel differ.
     """
     check(network)
     shapes = []
@@ -186,7 +212,13 @@ def from_network(network: Network, dropout: float = 0.0) -> NetworkModule:
         neuron = neuron_named(spec.neuron)
         shapes.append(
             LayerShape(
-                spec.name, neuron, spec.inputs, spec.neurons, neuron.parameters, spec.threshold
+                spec.name,
+                neuron,
+                spec.inputs,
+                spec.neurons,
+                neuron.parameters,
+                spec.threshold,
+                connection_of(spec),
             )
         )
     module = NetworkModule(shapes, dropout)
@@ -203,22 +235,26 @@ def from_network(network: Network, dropout: float = 0.0) -> NetworkModule:
                     )
                 layer.V.copy_(torch.from_numpy(V))
             for name, values in spec.parameters.items():
-                layer.own[name].copy_(torch.tensor(values))
+                key = f"{spec.name}.{name}"
+                layer.own[name].copy_(to_channels(key, connection_of(spec), values))
             _set_norm(layer.norm, spec)
     return module.eval()
 
 
-def _numbers(values: Tensor | None) -> list[float]:
-    assert values is not None  # noqa: S101  (torch types a norm's parts as optional)
+def _numbers(values: Tensor) -> list[float]:
     return [float(value) for value in values.detach().numpy().astype(np.float64)]
 
 
-def _norm_spec(norm: nn.BatchNorm1d) -> NormSpec:
+def _norm_spec(norm: nn.BatchNorm1d, connection: Connection) -> NormSpec:
+    def numbers(values: Tensor | None) -> list[float]:
+        assert values is not None  # noqa: S101  (torch types a norm's parts as optional)
+        return _numbers(to_neurons(connection, values))
+
     return NormSpec(
-        mean=_numbers(norm.running_mean),
-        variance=_numbers(norm.running_var),
-        weight=_numbers(norm.weight),
-        bias=_numbers(norm.bias),
+        mean=numbers(norm.running_mean),
+        variance=numbers(norm.running_var),
+        weight=numbers(norm.weight),
+        bias=numbers(norm.bias),
         epsilon=norm.eps,
     )
 
@@ -229,8 +265,13 @@ def _set_norm(norm: nn.BatchNorm1d, spec: LayerSpec) -> None:
     if spec.norm is None:
         norm.eps = 0.0
         return
-    norm.running_mean.copy_(torch.tensor(spec.norm.mean))
-    norm.running_var.copy_(torch.tensor(spec.norm.variance))
-    norm.weight.copy_(torch.tensor(spec.norm.weight))
-    norm.bias.copy_(torch.tensor(spec.norm.bias))
+    parts = {
+        "mean": norm.running_mean,
+        "variance": norm.running_var,
+        "weight": norm.weight,
+        "bias": norm.bias,
+    }
+    for name, values in parts.items():
+        given = getattr(spec.norm, name)
+        values.copy_(to_channels(f"{spec.name}.norm.{name}", connection_of(spec), given))
     norm.eps = spec.norm.epsilon

@@ -5,8 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from retempo.exporters.connections import product
+from retempo.exporters.description import connection_of
 from retempo.exporters.matching import HORIZON
-from retempo.exporters.network import Matrix, Network
+from retempo.exporters.network import Network
 from retempo.runtime.recorded import bin_recording
 from retempo.training.batches import BinPlan
 from retempo.training.datasets import Dataset, limited
@@ -23,9 +25,8 @@ def input_correlation(network: Network, dataset: Dataset, plan: BinPlan) -> list
     result one that a process can have (its spectrum is never negative). At most `HORIZON` values;
     a current that never varies has `[1.0]`.
     """
-    W = network.weights[f"{network.spec.layers[0].name}.W"]
     chosen = limited(dataset, MOST_RECORDINGS)
-    currents = [_current(W, chosen, plan, index) for index in range(len(chosen))]
+    currents = [_current(network, chosen, plan, index) for index in range(len(chosen))]
     return [float(value) for value in correlation_of(currents)]
 
 
@@ -49,7 +50,8 @@ def correlation_of(currents: Sequence[NDArray[np.float64]]) -> NDArray[np.float6
     return result
 
 
-def _current(W: Matrix, dataset: Dataset, plan: BinPlan, index: int) -> NDArray[np.float64]:
+def _current(network: Network, dataset: Dataset, plan: BinPlan, index: int) -> NDArray[np.float64]:
     rows, _ = bin_recording(dataset[index].events, plan.layout, plan.dt_us)
-    current: NDArray[np.float64] = (rows @ W).astype(np.float64)
-    return current
+    layer = network.spec.layers[0]
+    W = network.weights[f"{layer.name}.W"]
+    return product(connection_of(layer), W, rows).astype(np.float64)

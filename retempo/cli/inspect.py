@@ -17,6 +17,8 @@ def run(
     json: Json = False,
 ) -> None:
     """Show the time contract of a model; --json prints all of it."""
+    from retempo.exporters.connections import describe
+    from retempo.exporters.description import connection_of
     from retempo.exporters.step_model import load_step
     from retempo.runtime.binning import geometry_of
     from retempo.runtime.units import format_duration
@@ -37,6 +39,7 @@ def run(
         f"{network.input.bin_mode} of each bin -> {network.input.size} inputs",
         "layers": ", ".join(
             f"{layer.name} {layer.neuron} {layer.inputs}->{layer.neurons}"
+            f"{describe(connection_of(layer))}"
             for layer in network.layers
         ),
         "readout": ", ".join([contract.readout.output, *_tau(contract.readout.tau_us)]),

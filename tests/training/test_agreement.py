@@ -23,6 +23,7 @@ from retempo.training.network import (
     zero_diagonal,
 )
 from tests.builders import LINEAR, NONLINEAR, make_inputs, make_network, neuron_names, seeds
+from tests.conv_builders import conv_networks, make_conv_network
 
 Array = NDArray[np.float32]
 THRESHOLD = 1.0
@@ -59,7 +60,7 @@ def torch_step(
         before = torch.from_numpy(state[f"{shape.name}.state"])
         silent = np.zeros(before.shape[1:], np.float32)
         heard = torch.from_numpy(state.get(f"{shape.name}.spikes", silent))
-        v, spikes = step(coefficients, before, heard, layer.norm(signal @ layer.W))
+        v, spikes = step(coefficients, before, heard, layer.current(signal))
         after[f"{shape.name}.state"] = v.numpy()
         if shape.neuron.spiking:
             after[f"{shape.name}.spikes"] = spikes.numpy()
@@ -77,7 +78,18 @@ def torch_step(
 def test_torch_onnx_and_the_reference_agree_on_one_step_from_a_random_state(
     neuron: str, hidden: list[int], batch: int, seed: int
 ) -> None:
-    network = draw_network(neuron, hidden, seed)
+    agree_on_one_step(draw_network(neuron, hidden, seed), batch, seed)
+
+
+@settings(max_examples=40)
+@given(conv_networks, st.integers(1, 5), seeds)
+def test_they_agree_on_one_step_of_convolutions_and_pools(
+    network: Network, batch: int, seed: int
+) -> None:
+    agree_on_one_step(network, batch, seed)
+
+
+def agree_on_one_step(network: Network, batch: int, seed: int) -> None:
     module, engine = from_network(network), engine_of(network)
     rng = np.random.default_rng(seed)
     state: dict[str, Array] = {}
@@ -142,6 +154,16 @@ def test_torch_onnx_and_the_reference_spike_alike_from_rest(neuron: str, horizon
         steps, spikes = _agree(draw_network(neuron, [24, 16], seed), seed, horizon)
         whole += steps == horizon
         assert spikes > horizon / 10  # hidden layers are alive
+    assert whole >= 2
+
+
+@pytest.mark.parametrize("neuron", ["lif", "radlif"])
+def test_they_spike_alike_for_a_thousand_steps_of_convolutions(neuron: str) -> None:
+    whole = 0
+    for seed in range(3, 6):
+        steps, spikes = _agree(make_conv_network(neuron, seed=seed), seed, STEPS)
+        whole += steps == STEPS
+        assert spikes > 100
     assert whole >= 2
 
 

@@ -14,6 +14,7 @@ PRESETS = Path(__file__).resolve().parents[2] / "configs"
 TRAINING_PRESETS = (
     "fsdd-radlif.toml",
     "nmnist-adlif.toml",
+    "nmnist-conv-radlif.toml",
     "nmnist-radlif.toml",
     "shd-radlif.toml",
     "simulated-digits.toml",
