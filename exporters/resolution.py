@@ -5,10 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from retempo.exporters.adaptation import method_named
+from retempo.exporters.bin_laws import input_scale
 from retempo.exporters.description import NetworkSpec, layer_of, norm_of
 from retempo.exporters.errors import AdaptationError, UnfitError
 from retempo.exporters.neurons.general import Array
-from retempo.exporters.normalisation import fold, move
+from retempo.exporters.normalisation import check_rule, fold, move
+from retempo.exporters.statistics import Statistics, replace_statistics
 
 COEFFICIENTS = ("A", "R", "F", "G", "gain", "bias", "threshold")
 
@@ -36,7 +38,8 @@ class Resolution:
     """A network's coefficients at `dt_us`, how they came about, and how a bin is stepped.
 
     A bin is `substeps` inner steps with the same input; the feedback terms read the spikes of `lag`
-    inner steps ago, see `exporters.adaptation.Schedule`.
+    inner steps ago, see `exporters.adaptation.Schedule`. `statistics` are those that the rule
+    `measured` took.
     """
 
     dt_us: int
@@ -45,6 +48,7 @@ class Resolution:
     lag: float
     substeps: int
     layers: tuple[LayerResolution, ...]
+    statistics: Statistics | None = None
 
 
 def check_dt_us(dt_us: int) -> None:
@@ -58,7 +62,11 @@ def check_dt_us(dt_us: int) -> None:
 
 
 def resolve(
-    network: NetworkSpec, dt_us: int, method: str, normalisation: str | None = None
+    network: NetworkSpec,
+    dt_us: int,
+    method: str,
+    normalisation: str | None = None,
+    statistics: Statistics | None = None,
 ) -> Resolution:
     """Adapt a network to the time step `dt_us`.
 
@@ -69,13 +77,17 @@ def resolve(
         dt_us: the target time step.
         method: a name in `exporters.adaptation.METHODS`.
         normalisation: a name in `exporters.normalisation.RULES`; the method's own if None.
+        statistics: what the rule `measured` takes, see `runtime.measuring.measure`.
 
     Raises:
-        AdaptationError: the method or the rule is unknown, or unfit for this ratio or network.
+        AdaptationError: the method or the rule is unknown, or unfit for this ratio or network, or
+            `measured` lacks its statistics.
     """
     check_dt_us(dt_us)
     chosen = method_named(method)
     rule = normalisation or chosen.normalisation
+    check_rule(rule)
+    measured = statistics if rule == "measured" else None
     schedule = chosen.schedule(network.source_dt_us, dt_us)
     rho = dt_us / (schedule.substeps * network.source_dt_us)
     layers = []
@@ -83,10 +95,10 @@ def resolve(
         # What overflows is refused below, by name; NumPy need not warn of it as well.
         with np.errstate(all="ignore"):
             coefficients = chosen.adapt(layer_of(spec), rho)
-            norm = norm_of(spec)
-            gain, bias = fold(move(norm, rho, rule) if position == 0 else norm)
             if position == 0:
-                gain = gain / schedule.substeps
+                gain, bias = _sensor_gain(network, dt_us, schedule.substeps, rule, measured)
+            else:
+                gain, bias = fold(norm_of(spec))
         layer = LayerResolution(
             name=spec.name,
             A=coefficients.A,
@@ -99,7 +111,27 @@ def resolve(
         )
         _refuse_overflow(layer, method, rho)
         layers.append(layer)
-    return Resolution(dt_us, method, rule, schedule.lag, schedule.substeps, tuple(layers))
+    return Resolution(dt_us, method, rule, schedule.lag, schedule.substeps, tuple(layers), measured)
+
+
+def _sensor_gain(
+    network: NetworkSpec, dt_us: int, substeps: int, rule: str, measured: Statistics | None
+) -> tuple[Array, Array]:
+    """Fold the norm of the layer that takes the whole bin at each of its inner steps."""
+    layer, rho = network.layers[0], dt_us / network.source_dt_us
+    scale = input_scale(network.input, rho)
+    if rule == "measured":
+        if layer.norm is None:
+            raise UnfitError(f"{layer.name} has no batch norm to measure for; use paper")
+        moved = move(norm_of(layer), scale, "paper")
+        return fold(replace_statistics(moved, measured, dt_us, layer.name))
+    if rule == "independent" and layer.norm is None:
+        rule = "paper"  # no spread to keep: the mean current is all that can stay
+    gain, bias = fold(move(norm_of(layer), scale, rule))
+    if rule == "none":
+        # The statistics stay those of a step: the bin is shared out over its inner steps.
+        gain = gain * (input_scale(network.input, rho / substeps).mean / scale.mean)
+    return gain, bias
 
 
 def _refuse_overflow(layer: LayerResolution, method: str, rho: float) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from retempo.exporters.description import BinMode
 from retempo.exporters.errors import NetworkError
 from retempo.exporters.neurons import Range, neuron_named
 from retempo.runtime.config import load_config
@@ -35,10 +36,16 @@ class DataConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class InputConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`[input]`: how events become bins."""
+    """`[input]`: how events become bins.
+
+    `bin_mode` is `sum`, `binary`, `max` or `mean`, see `exporters.description.InputSpec`;
+    `bin_unit` is the unit of `max` and `mean`.
+    """
 
     dt: str = "10ms"
     downsample: Count = 1
+    bin_mode: BinMode = "sum"
+    bin_unit: str = "1ms"
 
 
 class NetworkConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -127,7 +134,7 @@ def check_config(config: TrainConfig) -> None:
     """Check what the types of a preset cannot say.
 
     Raises:
-        ConfigError: `[input] dt` is no time step.
+        ConfigError: `[input] dt` or `bin_unit` is no time step.
         TrainingError: a number is not finite, the neuron is unknown or no hidden one, or a range
             is not within its own.
     """
@@ -137,6 +144,7 @@ def check_config(config: TrainConfig) -> None:
             if isinstance(value, float) and not math.isfinite(value):
                 raise TrainingError(f"[{section}] {key} is {value}, expected a finite number")
     parse_dt_us(config.input.dt)
+    parse_dt_us(config.input.bin_unit)
     parameter_ranges(config.network)
 
 

@@ -73,6 +73,8 @@ def test_a_network_that_cannot_be_is_refused(tmp_path: Path, line: str, message:
         ("[augment]\nzoom = nan", "Expected float"),
         ("[augment]\nshift = 1_001", "Expected int <= 1000"),
         ('[input]\ndt = "10 minutes"', "is no duration"),
+        ('[input]\nbin_mode = "median"', "Invalid enum value 'median'"),
+        ('[input]\nbin_unit = "0ms"', "expected a positive multiple of 1 us"),
     ],
 )
 def test_a_malformed_preset_is_refused(tmp_path: Path, line: str, message: str) -> None:
