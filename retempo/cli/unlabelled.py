@@ -16,7 +16,7 @@ def open_unlabelled(
     """Open the recordings that `--normalisation measured` measures by; none for another rule.
 
     Raises:
-        ConfigError: they are missing, or given without that rule.
+        ConfigError: they are missing or not to be listed, or given without that rule.
         SensorError: a file cannot be read.
         InputError: a file is of another sensor.
     """
@@ -42,6 +42,10 @@ def _files(path: Path) -> Iterator[Path]:
     if not path.is_dir():
         yield path
         return
-    for entry in sorted(path.iterdir()):
+    try:
+        entries = sorted(path.iterdir())
+    except OSError as error:
+        raise ConfigError(f"cannot read the folder {path}: {error.strerror}") from error
+    for entry in entries:
         if not entry.name.startswith("."):
             yield from _files(entry)
