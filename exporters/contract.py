@@ -13,19 +13,24 @@ from retempo.exporters.description import NetworkSpec, check_network
 from retempo.exporters.errors import ContractError, NetworkError
 from retempo.exporters.neurons import neuron_named
 from retempo.exporters.resolution import Resolution
+from retempo.exporters.statistics import Statistics
 
 CONTRACT_VERSION = 1
 METADATA_KEY = "retempo"
 
 
 class ResolutionSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The resolution whose coefficients are the graph's defaults."""
+    """The resolution whose coefficients are the graph's defaults.
+
+    `statistics` are what the rule `measured` took; other rules have none.
+    """
 
     target_dt_us: int
     method: str
     normalisation: str
     lag: float
     substeps: int
+    statistics: Statistics | None = None
 
 
 class StateSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -70,6 +75,7 @@ def contract_of(network: NetworkSpec, resolution: Resolution) -> Contract:
             normalisation=resolution.normalisation,
             lag=resolution.lag,
             substeps=resolution.substeps,
+            statistics=resolution.statistics,
         ),
         network=network,
         states=states_of(network, resolution.lag),

@@ -24,6 +24,8 @@ from retempo.exporters.normalisation import BatchNorm, no_batch_norm
 
 DESCRIPTION_VERSION = 1
 
+BinMode = Literal["sum", "binary", "max", "mean"]
+
 
 class GridSpec(
     msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="grid", tag_field="kind"
@@ -46,14 +48,22 @@ class ChannelSpec(
 class InputSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How events become the input vector of a bin.
 
-    On a grid, input `(p * rows + y // downsample) * columns + x // downsample` is the count of the
+    On a grid, input `(p * rows + y // downsample) * columns + x // downsample` is that of the
     events of polarity `p` (0 off, 1 on) in the bin; a channel sensor's input is its channel
     divided by `downsample`.
+
+    By `bin_mode` an input is the count of its events (`sum`), 1 if there is any (`binary`), the
+    count divided by the bin's length in units of `bin_unit_us` (`mean`, a rate), or the largest
+    count of one such unit within the bin (`max`); unit `j` is `[j, j + 1) * bin_unit_us` of event
+    time. `occupancy` is the share of source bins in which an input is not 0 while it is active,
+    known for `binary` and `max`; see `exporters.bin_laws`.
     """
 
     geometry: GridSpec | ChannelSpec
-    bin_mode: Literal["sum"] = "sum"
+    bin_mode: BinMode = "sum"
     downsample: int = 1
+    bin_unit_us: int = 1_000
+    occupancy: float | None = None
 
     @property
     def size(self) -> int:
@@ -160,6 +170,10 @@ def check_network(spec: NetworkSpec) -> None:
         raise NetworkError(f"source_dt_us is {spec.source_dt_us}, expected at least 1")
     if spec.input.downsample < 1:
         raise NetworkError(f"downsample is {spec.input.downsample}, expected at least 1")
+    if spec.input.bin_unit_us < 1:
+        raise NetworkError(f"bin_unit_us is {spec.input.bin_unit_us}, expected at least 1")
+    if spec.input.occupancy is not None and not 0.0 < spec.input.occupancy < 1.0:
+        raise NetworkError(f"occupancy is {spec.input.occupancy}, expected between 0 and 1")
     if not spec.layers:
         raise NetworkError("a network has at least a readout layer, this one has no layer")
     names = [layer.name for layer in spec.layers]

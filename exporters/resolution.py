@@ -1,14 +1,18 @@
 """From a description to the coefficients of one resolution."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from retempo.exporters.adaptation import method_named
+from retempo.exporters.bin_laws import input_scale
 from retempo.exporters.description import NetworkSpec, is_linear, layer_of, norm_of
 from retempo.exporters.errors import AdaptationError, UnfitError
+from retempo.exporters.matching import swing_ratio
+from retempo.exporters.neurons import neuron_named, source_coefficients
 from retempo.exporters.neurons.general import Array
-from retempo.exporters.normalisation import fold, move
+from retempo.exporters.normalisation import check_rule, fold, move
+from retempo.exporters.statistics import Statistics, replace_statistics
 
 COEFFICIENTS = ("A", "R", "F", "G", "N", "gain", "bias", "threshold")
 
@@ -37,7 +41,8 @@ class Resolution:
     """A network's coefficients at `dt_us`, how they came about, and how a bin is stepped.
 
     A bin is `substeps` inner steps with the same input; the feedback terms read the spikes of `lag`
-    inner steps ago, see `exporters.adaptation.Schedule`.
+    inner steps ago, see `exporters.adaptation.Schedule`. `statistics` are those that the rule
+    `measured` took.
     """
 
     dt_us: int
@@ -46,6 +51,7 @@ class Resolution:
     lag: float
     substeps: int
     layers: tuple[LayerResolution, ...]
+    statistics: Statistics | None = None
 
 
 def check_dt_us(dt_us: int) -> None:
@@ -59,7 +65,11 @@ def check_dt_us(dt_us: int) -> None:
 
 
 def resolve(
-    network: NetworkSpec, dt_us: int, method: str, normalisation: str | None = None
+    network: NetworkSpec,
+    dt_us: int,
+    method: str,
+    normalisation: str | None = None,
+    statistics: Statistics | None = None,
 ) -> Resolution:
     """Adapt a network to the time step `dt_us`.
 
@@ -71,13 +81,17 @@ def resolve(
         dt_us: the target time step.
         method: a name in `exporters.adaptation.METHODS`.
         normalisation: a name in `exporters.normalisation.RULES`; the method's own if None.
+        statistics: what the rule `measured` takes, see `runtime.measuring.measure`.
 
     Raises:
-        AdaptationError: the method or the rule is unknown, or unfit for this ratio or network.
+        AdaptationError: the method or the rule is unknown, or unfit for this ratio or network, or
+            `measured` lacks its statistics.
     """
     check_dt_us(dt_us)
     chosen = method_named(method)
     rule = normalisation or chosen.normalisation
+    check_rule(rule)
+    measured = statistics if rule == "measured" else None
     schedule = chosen.schedule_of(network.source_dt_us, dt_us, linear=is_linear(network))
     rho = dt_us / (schedule.substeps * network.source_dt_us)
     layers = []
@@ -85,10 +99,10 @@ def resolve(
         # What overflows is refused below, by name; NumPy need not warn of it as well.
         with np.errstate(all="ignore"):
             coefficients = chosen.adapt(layer_of(spec), rho)
-            norm = norm_of(spec)
-            gain, bias = fold(move(norm, rho, rule) if position == 0 else norm)
             if position == 0:
-                gain = gain / schedule.substeps
+                gain, bias = _sensor_gain(network, dt_us, schedule.substeps, rule, measured)
+            else:
+                gain, bias = fold(norm_of(spec))
         layer = LayerResolution(
             name=spec.name,
             A=coefficients.A,
@@ -102,7 +116,32 @@ def resolve(
         )
         _refuse_overflow(layer, method, rho)
         layers.append(layer)
-    return Resolution(dt_us, method, rule, schedule.lag, schedule.substeps, tuple(layers))
+    return Resolution(dt_us, method, rule, schedule.lag, schedule.substeps, tuple(layers), measured)
+
+
+def _sensor_gain(
+    network: NetworkSpec, dt_us: int, substeps: int, rule: str, measured: Statistics | None
+) -> tuple[Array, Array]:
+    """Fold the norm of the layer that takes the whole bin at each of its inner steps."""
+    layer, rho = network.layers[0], dt_us / network.source_dt_us
+    scale = input_scale(network.input, rho)
+    if rule == "measured":
+        if layer.norm is None:
+            raise UnfitError(f"{layer.name} has no batch norm to measure for; use paper")
+        moved = move(norm_of(layer), scale, "paper")
+        return fold(replace_statistics(moved, measured, dt_us, layer.name))
+    if rule == "independent" and layer.norm is None:
+        rule = "paper"  # no spread to keep: the mean current is all that can stay
+    moved = move(norm_of(layer), scale, rule)
+    if rule == "matched" and network.input_correlation is not None:
+        source = source_coefficients(neuron_named(layer.neuron), layer_of(layer).parameters)
+        ratio = swing_ratio(source, np.array(network.input_correlation), rho)
+        moved = replace(moved, weight=moved.weight * ratio)
+    gain, bias = fold(moved)
+    if rule == "none":
+        # The statistics stay those of a step: the bin is shared out over its inner steps.
+        gain = gain * (input_scale(network.input, rho / substeps).mean / scale.mean)
+    return gain, bias
 
 
 def _refuse_overflow(layer: LayerResolution, method: str, rho: float) -> None:

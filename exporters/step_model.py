@@ -12,9 +12,10 @@ from onnx import TensorProto, numpy_helper
 from retempo.exporters.adaptation import method_named
 from retempo.exporters.contract import METADATA_KEY, Contract, decode_contract
 from retempo.exporters.errors import AdaptationError, ContractError
-from retempo.exporters.network import weight_shapes
+from retempo.exporters.network import Network, check, weight_shapes
 from retempo.exporters.neurons import neuron_named
 from retempo.exporters.resolution import Resolution, check_dt_us, resolve
+from retempo.exporters.statistics import Statistics
 from retempo.exporters.step_graph import coefficients_of, graph_coefficients
 
 Shape = tuple[int, ...]
@@ -42,12 +43,17 @@ class StepModel:
         return self.contract.resolution.target_dt_us
 
     def resolution(
-        self, dt_us: int | None = None, method: str | None = None, normalisation: str | None = None
+        self,
+        dt_us: int | None = None,
+        method: str | None = None,
+        normalisation: str | None = None,
+        statistics: Statistics | None = None,
     ) -> Resolution:
         """Return the coefficients of any resolution, the file's own where nothing is asked.
 
         At another time step than the file's own the method is `auto` unless named. The
-        rule is the method's own, unless the file was exported with another.
+        rule is the method's own, unless the file was exported with another. `statistics` are those
+        of the rule `measured`, the file's own if None.
 
         Raises:
             AdaptationError: as `exporters.resolution.resolve`.
@@ -61,7 +67,7 @@ class StepModel:
             method = own.method if same else "auto"
         if normalisation is None and own.normalisation != method_named(own.method).normalisation:
             normalisation = own.normalisation  # it was chosen, and stays so
-        return resolve(network, dt_us, method, normalisation)
+        return resolve(network, dt_us, method, normalisation, statistics or own.statistics)
 
 
 def load_step(path: Path) -> StepModel:
@@ -102,6 +108,17 @@ def parse_step(content: bytes, name: str) -> StepModel:
     step = StepModel(name, content, contract)
     _check_coefficients(model.graph, step)
     return step
+
+
+def network_of(model: StepModel) -> Network:
+    """Return the network that a model was exported from, weights and all."""
+    graph = onnx.load_model_from_string(model.content).graph
+    spec = model.contract.network
+    wanted = weight_shapes(spec)
+    weights = {t.name: numpy_helper.to_array(t) for t in graph.initializer if t.name in wanted}
+    network = Network(spec, weights)
+    check(network)
+    return network
 
 
 def input_shapes(contract: Contract) -> dict[str, Shape]:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from retempo.runtime.bin_modes import cut_of, inputs_of
 from retempo.runtime.binning import (
     BINNED,
     INVALID,
@@ -55,7 +56,12 @@ class Binner:
         self._counters = counters
         self._patience = -(-lateness_us // dt_us)
         self._silence = -(-silence_us // dt_us)
-        self._window: Bins = np.zeros((self._patience + 1, layout.inputs), np.float32)
+        self._cut = cut_of(layout.spec, dt_us)
+        self._opened = self._patience + 1
+        rows = self._opened * self._cut.parts
+        self._window: Bins = np.zeros((rows, layout.inputs), np.float32)
+        self._rows = self._window.reshape(self._opened, self._cut.parts, layout.inputs)
+        self._counted = layout.spec.bin_mode == "sum"
         self._counts = new_counts()
         self._head = 0
         self._first: int | None = None
@@ -105,16 +111,20 @@ class Binner:
     def _close(self) -> Iterator[tuple[int, Bins]]:
         """Yield the oldest open bin and open the one after the youngest."""
         assert self._first is not None  # noqa: S101  (feed has started it)
-        row = self._window[self._head]
+        rows = self._rows[self._head]
         # Before the first binned event there is nothing to step: the stream has not begun.
-        self._begun = self._begun or bool(row.any())
+        self._begun = self._begun or bool(rows.any())
         try:
             if self._begun:
-                yield self._first, row
+                yield self._first, rows[0] if self._counted else self._inputs_of(rows)
         finally:
-            row[:] = 0.0
-            self._head = (self._head + 1) % len(self._window)
+            rows[:] = 0.0
+            self._head = (self._head + 1) % self._opened
             self._first += 1
+
+    def _inputs_of(self, rows: Bins) -> Bins:
+        inputs: Bins = inputs_of(rows[np.newaxis], self._layout.spec, self.dt_us)[0]
+        return inputs
 
     def _start(self, columns: Columns) -> int:
         """Place the window at the first event on the sensor; count what comes before it."""
@@ -136,6 +146,8 @@ class Binner:
             self._first,
             self._head,
             self.dt_us,
+            self._cut.parts,
+            self._cut.unit_us,
             *self._layout.arrays,
             self._window,
             counts,

@@ -138,6 +138,8 @@ def bin_events(
     first_bin: int,
     head: int,
     dt_us: int,
+    parts: int,
+    unit_us: int,
     columns: Index,
     rows: Index,
     plane: int,
@@ -147,13 +149,13 @@ def bin_events(
 ) -> int:  # pragma: no cover - compiled
     """Add the events from `begin` on to the open bins; return the first that lies beyond them.
 
-    `window[(head + k) % len(window)]` is the bin `first_bin + k`, `counts` is added to; make it
-    with `new_counts`. An event
-    outside the sensor never moves time on.
+    `window[slot * parts + j]` with `slot = (head + k) % open bins` is unit `j` of the bin
+    `first_bin + k`, see `runtime.bin_modes.Cut`; `counts` is added to; make it with `new_counts`.
+    An event outside the sensor never moves time on.
 
-    Shapes: event columns `(events,)`, `window` `(open bins, inputs)`, `counts` `(5,)`.
+    Shapes: event columns `(events,)`, `window` `(open bins * parts, inputs)`, `counts` `(5,)`.
     """
-    opened = window.shape[0]
+    opened = window.shape[0] // parts
     low = first_bin * dt_us
     high = low + opened * dt_us
     bin_low = high
@@ -178,6 +180,11 @@ def bin_events(
             slot = (head + ahead) % opened
             bin_low = low + ahead * dt_us
             bin_high = bin_low + dt_us
+            if parts > 1:
+                unit = t // unit_us
+                slot = slot * parts + unit - bin_low // unit_us
+                bin_low = max(bin_low, unit * unit_us)
+                bin_high = min(bin_high, (unit + 1) * unit_us)
             counts[LATEST] = max(counts[LATEST], first_bin + ahead)
         address = columns[x[i]] + rows[y[i]]
         if on[i]:
@@ -196,6 +203,8 @@ def bin_events_numpy(
     first_bin: int,
     head: int,
     dt_us: int,
+    parts: int,
+    unit_us: int,
     columns: Index,
     rows: Index,
     plane: int,
@@ -204,7 +213,8 @@ def bin_events_numpy(
     counts: Counts,
 ) -> int:
     """As `bin_events`, in plain NumPy: its twin in the tests."""
-    low, high = first_bin * dt_us, (first_bin + len(window)) * dt_us
+    opened = len(window) // parts
+    low, high = first_bin * dt_us, (first_bin + opened) * dt_us
     inside = (x < len(columns)) & (y < len(rows))
     beyond = np.flatnonzero(inside & (t_us >= high))
     beyond = beyond[beyond >= begin]
@@ -216,7 +226,8 @@ def bin_events_numpy(
     masked[masked] = mask[y[masked], x[masked]] if mask.size else False
     kept = inside & ~late & ~masked
     ahead = (t_us[kept] - low) // dt_us
-    slots = (head + ahead) % len(window)
+    unit = t_us[kept] // unit_us - (low + ahead * dt_us) // unit_us if parts > 1 else 0
+    slots = (head + ahead) % opened * parts + unit
     np.add.at(window, (slots, columns[x[kept]] + rows[y[kept]] + plane * on[kept]), 1)
     counts[:LATEST] += np.array([kept.sum(), late.sum(), (~inside).sum(), masked.sum()])
     if len(ahead):

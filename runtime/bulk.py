@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from retempo.runtime.binning import BinLayout
+from retempo.runtime.binning import BinLayout, Bins
 from retempo.runtime.engine import Engine, Vector
 from retempo.runtime.readouts import new_readout
 from retempo.runtime.recorded import bin_recording
@@ -54,7 +54,11 @@ def sparse_bins(chunk: EventChunk, layout: BinLayout, dt_us: int) -> SparseBins:
     Raises:
         InputError: the bins would not fit into memory.
     """
-    rows, _ = bin_recording(chunk, layout, dt_us)
+    return without_zeros(bin_recording(chunk, layout, dt_us)[0])
+
+
+def without_zeros(rows: Bins) -> SparseBins:
+    """Return bins of the shape `(bins, inputs)` without their zeros."""
     bins, inputs = np.nonzero(rows)
     starts = np.zeros(len(rows) + 1, np.int64)
     np.cumsum(np.bincount(bins, minlength=len(rows)), out=starts[1:])

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from retempo.exporters.description import BinMode
 from retempo.exporters.errors import NetworkError
 from retempo.exporters.neurons import Range, neuron_named
 from retempo.runtime.config import load_config
@@ -63,10 +64,16 @@ class DataConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class InputConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`[input]`: how events become bins."""
+    """`[input]`: how events become bins.
+
+    `bin_mode` is `sum`, `binary`, `max` or `mean`, see `exporters.description.InputSpec`;
+    `bin_unit` is the unit of `max` and `mean`.
+    """
 
     dt: str = "10ms"
     downsample: Count = 1
+    bin_mode: BinMode = "sum"
+    bin_unit: str = "1ms"
 
 
 class ConvConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -179,7 +186,7 @@ def check_config(config: TrainConfig) -> None:
     """Check what the types of a preset cannot say.
 
     Raises:
-        ConfigError: `[input] dt` is no time step.
+        ConfigError: `[input] dt` or `bin_unit` is no time step.
         TrainingError: a number is not finite, a key is not for this kind of data set, the neuron is
             unknown or no hidden one, or a range is not within its own.
     """
@@ -194,6 +201,7 @@ def check_config(config: TrainConfig) -> None:
     if config.cochlea != CochleaSpec() and config.data.kind not in _ONLY_FOR["cache"]:
         raise _not_for(config.data.kind, "[cochlea]", _ONLY_FOR["cache"])
     parse_dt_us(config.input.dt)
+    parse_dt_us(config.input.bin_unit)
     for neuron in dict.fromkeys([None, *(layer.neuron for layer in config.network.conv)]):
         parameter_ranges(config.network, neuron)
 

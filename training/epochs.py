@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from retempo.exporters.bin_laws import SATURATING
 from retempo.exporters.description import InputSpec
 from retempo.training.augmentation import augment
 from retempo.training.batches import Batch, BinPlan, Kept, batches
@@ -107,7 +108,9 @@ def _pass(
                 f"{recordings.dataset.name}: a batch of one bin in all has no spread to normalise "
                 "by; raise [fit] batch or lower [input] dt"
             )
-        batch.x.div_(1.0 - config.augment.drop)
+        # Inputs that saturate are not fewer by the share of the events that was dropped.
+        if plan.layout.spec.bin_mode not in SATURATING:
+            batch.x.div_(1.0 - config.augment.drop)
         loss, correct = _step(module, optimizer, batch, config.fit)
         schedule.step()
         loss_sum += loss * len(batch.targets)

@@ -1,6 +1,6 @@
 """Accuracy at any resolution, by the runtime's own binning and engine. Needs no torch."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,10 +9,13 @@ from retempo.exporters.errors import UnfitError
 from retempo.exporters.network import Network
 from retempo.exporters.resolution import resolve
 from retempo.exporters.step_graph import build_step
-from retempo.exporters.step_model import StepModel, parse_step
+from retempo.exporters.step_model import StepModel, network_of, parse_step
 from retempo.runtime.binning import layout_of
-from retempo.runtime.bulk import decide_all, sparse_bins
+from retempo.runtime.bulk import SparseBins, decide_all, sparse_bins, without_zeros
 from retempo.runtime.engines import load_engine
+from retempo.runtime.errors import InputError
+from retempo.runtime.measuring import measure
+from retempo.runtime.rebinning import check_rebinning, check_way, rebin_recording
 from retempo.sensors.events import EventChunk
 
 
@@ -56,6 +59,8 @@ def evaluate(
     methods: Sequence[str],
     *,
     normalisation: str | None = None,
+    unlabelled: Sequence[Iterable[EventChunk]] = (),
+    input_adaptation: str | None = None,
     batch: int = 1,
     on_result: Callable[[Accuracy], None] = lambda _: None,
 ) -> list[Accuracy]:
@@ -68,40 +73,76 @@ def evaluate(
         dts_us: the time steps.
         methods: names in `exporters.adaptation.METHODS`.
         normalisation: a rule for every method; each method's own if None.
+        unlabelled: the chunks of each recording that the rule `measured` measures at every step.
+        input_adaptation: a way of `runtime.rebinning`; adds the result `input:<way>` of the network
+            at its source step, fed with bins of each time step made into its own.
         batch: recordings stepped together; 1 gives the decisions of a replay bit for bit.
         on_result: told each result as it comes.
 
     Raises:
         AdaptationError: a method is unknown. One that is merely unfit for a time step gives an
             `Accuracy` with a reason.
+        InputError: the input adaptation is unknown, or there is too little to measure.
     """
-    layout = layout_of(model.contract.network.input)
-    labels = model.contract.network.labels
+    network = model.contract.network
+    layout = layout_of(network.input)
     engine = load_engine(model)
-    results = []
+    results: list[Accuracy] = []
+
+    def decide(dt_us: int, name: str, binned: Sequence[SparseBins]) -> Accuracy:
+        decided = decide_all(engine, binned, batch)
+        names = tuple(
+            None if np.isnan(scores).any() else network.labels[int(scores.argmax())]
+            for scores in decided.scores
+        )
+        return Accuracy(
+            dt_us=dt_us,
+            method=name,
+            correct=sum(a == b for a, b in zip(names, expected, strict=True)),
+            total=len(recordings),
+            decided=names,
+            spike_rate_hz=decided.spike_rate_hz,
+            steps=decided.steps,
+            wall_s=decided.wall_s,
+        )
+
+    def add(result: Accuracy) -> None:
+        results.append(result)
+        on_result(result)
+
+    if input_adaptation is not None:
+        check_way(input_adaptation)
     for dt_us in dts_us:
-        binned = [sparse_bins(chunk, layout, dt_us) for chunk in recordings]
+        measured = None
+        if normalisation == "measured" and methods:
+            measured = measure(network_of(model), unlabelled, dt_us)
+        binned = [sparse_bins(chunk, layout, dt_us) for chunk in recordings] if methods else []
         for method in methods:
             try:
-                engine.set_resolution(model.resolution(dt_us, method, normalisation))
+                engine.set_resolution(model.resolution(dt_us, method, normalisation, measured))
             except UnfitError as error:
-                result = Accuracy(dt_us, method, 0, len(recordings), (), str(error))
+                add(Accuracy(dt_us, method, 0, len(recordings), (), str(error)))
             else:
-                decided = decide_all(engine, binned, batch)
-                names = tuple(
-                    None if np.isnan(scores).any() else labels[int(scores.argmax())]
-                    for scores in decided.scores
+                add(decide(dt_us, method, binned))
+        if input_adaptation is not None:
+            name, source_dt_us = f"input:{input_adaptation}", network.source_dt_us
+            try:
+                check_rebinning(dt_us, source_dt_us, input_adaptation)
+            except InputError as error:
+                add(Accuracy(dt_us, name, 0, len(recordings), (), str(error)))
+                continue
+            engine.set_resolution(model.resolution(source_dt_us, "none", "none"))
+            rebinned = [
+                without_zeros(
+                    rebin_recording(
+                        chunk,
+                        layout=layout,
+                        dt_us=dt_us,
+                        source_dt_us=source_dt_us,
+                        how=input_adaptation,
+                    )
                 )
-                result = Accuracy(
-                    dt_us=dt_us,
-                    method=method,
-                    correct=sum(a == b for a, b in zip(names, expected, strict=True)),
-                    total=len(recordings),
-                    decided=names,
-                    spike_rate_hz=decided.spike_rate_hz,
-                    steps=decided.steps,
-                    wall_s=decided.wall_s,
-                )
-            results.append(result)
-            on_result(result)
+                for chunk in recordings
+            ]
+            add(decide(dt_us, name, rebinned))
     return results

@@ -11,6 +11,7 @@ import numba
 import numpy as np
 import torch
 
+from retempo.exporters.bin_laws import SATURATING
 from retempo.exporters.description import ChannelSpec, GridSpec, InputSpec
 from retempo.exporters.files import check_writable
 from retempo.exporters.network import DESCRIPTION_FILE, WEIGHTS_FILE, Network, save_network
@@ -19,7 +20,7 @@ from retempo.runtime.units import parse_dt_us
 from retempo.sensors.geometry import Geometry, GridGeometry
 from retempo.training.augmentation import check_augmentation
 from retempo.training.batches import BinPlan
-from retempo.training.config import FitConfig, TrainConfig, check_config
+from retempo.training.config import FitConfig, InputConfig, TrainConfig, check_config
 from retempo.training.datasets import Dataset, limited, open_dataset, subset
 from retempo.training.epochs import new_module, run_epochs
 from retempo.training.errors import DatasetError, TrainingError
@@ -31,6 +32,7 @@ from retempo.training.history import (
     encode_history,
 )
 from retempo.training.network import to_network
+from retempo.training.occupancy import occupancy
 from retempo.training.progress import Progress, Silent, choose_progress
 from retempo.training.statistics import input_correlation
 
@@ -113,7 +115,7 @@ def fit(
     _check_out(out)
     check_augmentation(config.augment, dataset.geometry)
     training, held_out = split(dataset, config.fit)
-    spec = input_spec_of(dataset.geometry, config.input.downsample)
+    spec = input_spec_of(dataset.geometry, config.input)
     dt_us = parse_dt_us(config.input.dt)
     began = time.perf_counter()
     # The caller's own random numbers stay as they are.
@@ -122,6 +124,8 @@ def fit(
         module = new_module(config, spec, dataset.labels)
         plan = BinPlan(layout_of(spec), dt_us)
         epochs = run_epochs(module, config, plan, training, held_out, progress or Silent())
+    if spec.bin_mode in SATURATING:
+        spec = msgspec.structs.replace(spec, occupancy=occupancy(training, plan))
     network = to_network(module, spec, dt_us, dataset.labels)
     correlation = input_correlation(network, training, plan)
     described = msgspec.structs.replace(network.spec, input_correlation=correlation)
@@ -158,12 +162,19 @@ def fit(
     )
 
 
-def input_spec_of(geometry: Geometry, downsample: int = 1) -> InputSpec:
-    """Return the input of a network that listens to a sensor, for sum-mode bins."""
+def input_spec_of(geometry: Geometry, config: InputConfig) -> InputSpec:
+    """Return the input of a network that listens to a sensor by `[input]`.
+
+    Raises:
+        ConfigError: `bin_unit` is no time step.
+    """
+    sensor: GridSpec | ChannelSpec
     if isinstance(geometry, GridGeometry):
-        grid = GridSpec(geometry.width, geometry.height, geometry.polarities)
-        return InputSpec(grid, downsample=downsample)
-    return InputSpec(ChannelSpec(geometry.channels), downsample=downsample)
+        sensor = GridSpec(geometry.width, geometry.height, geometry.polarities)
+    else:
+        sensor = ChannelSpec(geometry.channels)
+    unit_us = parse_dt_us(config.bin_unit)
+    return InputSpec(sensor, config.bin_mode, config.downsample, unit_us)
 
 
 def split(dataset: Dataset, config: FitConfig) -> tuple[Dataset, Dataset | None]:

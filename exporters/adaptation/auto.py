@@ -11,4 +11,4 @@ def _by_direction(source_dt_us: int, target_dt_us: int) -> Schedule:
     return fitting(source_dt_us, target_dt_us)
 
 
-AUTO = Method(name="auto", adapt=adapt_exactly, schedule=_by_direction)
+AUTO = Method(name="auto", adapt=adapt_exactly, normalisation="matched", schedule=_by_direction)

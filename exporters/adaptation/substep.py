@@ -26,4 +26,4 @@ def step_within(source_dt_us: int, target_dt_us: int) -> Schedule:
     return Schedule(substeps, substeps * source_dt_us / target_dt_us)
 
 
-SUBSTEP = Method(name="substep", adapt=adapt_exactly, schedule=step_within)
+SUBSTEP = Method(name="substep", adapt=adapt_exactly, normalisation="matched", schedule=step_within)

@@ -2,7 +2,10 @@
 
 from collections.abc import Sequence
 
-_SEVERAL = {"evaluate": ("--dt", "--method")}
+_SEVERAL = {
+    "evaluate": ("--dt", "--method", "--unlabelled"),
+    "export": ("--unlabelled",),
+}
 
 
 def spread(arguments: Sequence[str]) -> list[str]:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from retempo.cli.options import Json, Normalisation, print_json
+from retempo.cli.options import Json, Normalisation, Unlabelled, print_json
 
 EXAMPLE = (
     "Example: retempo evaluate runs/nmnist --data recordings/test "
@@ -27,6 +27,15 @@ def run(
         typer.Option(metavar="KIND", help="folder, fsdd, nmnist, shd, simulated-digits or words."),
     ] = "folder",
     normalisation: Normalisation = None,
+    unlabelled: Unlabelled = None,
+    input_adaptation: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODE",
+            help="Bins made to fit the run's own step: repeat or pad_zeros from coarser ones, sum, "
+            "binary, max or mean from finer ones. Beside the methods named, or alone.",
+        ),
+    ] = None,
     batch: Annotated[
         int, typer.Option(min=1, help="Recordings stepped together; 1 decides exactly as replay.")
     ] = 1,
@@ -34,6 +43,7 @@ def run(
     json: Json = False,
 ) -> None:
     """Measure accuracy on labelled recordings, at any time step by any method."""
+    from retempo.cli.unlabelled import open_unlabelled
     from retempo.exporters.adaptation import METHODS, method_named
     from retempo.exporters.network import load_network
     from retempo.runtime.binning import check_geometry
@@ -46,7 +56,8 @@ def run(
 
     network = load_network(run)
     dts_us = [parse_dt_us(text) for text in dt or []] or [network.spec.source_dt_us]
-    methods = [method_named(name).name for name in method or METHODS]
+    unnamed = METHODS if input_adaptation is None else ()
+    methods = [method_named(name).name for name in method or unnamed]
     if plot is not None:
         writable(plot)
     model = model_of(network, str(run))
@@ -55,6 +66,7 @@ def run(
     else:
         dataset = open_dataset(kind, request_for_test(run, data, network.spec.labels))
     check_geometry(network.spec.input, dataset.geometry, str(data), str(run))
+    measured_by = open_unlabelled(unlabelled, normalisation, network.spec.input, str(run))
     recordings = [dataset[index] for index in range(len(dataset))]
     results = evaluate(
         model,
@@ -63,6 +75,8 @@ def run(
         dts_us,
         methods,
         normalisation=normalisation,
+        unlabelled=measured_by,
+        input_adaptation=input_adaptation,
         batch=batch,
         on_result=lambda r: typer.echo(
             f"{format_duration(r.dt_us)} {r.method}: " + (r.reason or f"{r.percent:.1f} %"),

@@ -5,7 +5,15 @@ from typing import Annotated
 
 import typer
 
-from retempo.cli.options import Dt, Json, MethodName, Normalisation, dt_of, print_json
+from retempo.cli.options import (
+    Dt,
+    Json,
+    MethodName,
+    Normalisation,
+    Unlabelled,
+    dt_of,
+    print_json,
+)
 
 EXAMPLE = "Example: retempo export runs/nmnist --dt 1ms --method lag -o model.onnx"
 
@@ -16,18 +24,26 @@ def run(
     dt: Dt = None,
     method: MethodName = None,
     normalisation: Normalisation = None,
+    unlabelled: Unlabelled = None,
     json: Json = False,
 ) -> None:
     """Export a trained network as one ONNX step function at a time resolution."""
+    from retempo.cli.unlabelled import open_unlabelled
     from retempo.exporters.adaptation.powers import spectral_radius
+    from retempo.exporters.bin_laws import scale_note
     from retempo.exporters.network import load_network
     from retempo.exporters.resolution import resolve
     from retempo.exporters.step_graph import write_step
+    from retempo.runtime.measuring import measure
 
     network = load_network(run)
     source_dt_us = network.spec.source_dt_us
     dt_us = dt_of(dt) or source_dt_us
-    resolution = resolve(network.spec, dt_us, method or "auto", normalisation)
+    recordings = open_unlabelled(unlabelled, normalisation, network.spec.input, str(run))
+    measured = measure(network, recordings, dt_us) if recordings else None
+    resolution = resolve(network.spec, dt_us, method or "auto", normalisation, measured)
+    moved = resolution.normalisation in ("paper", "independent") and dt_us != source_dt_us
+    note = scale_note(network.spec.input) if moved else None
     growing = {
         layer.name: int((spectral_radius(layer.A) >= 1.0).sum()) for layer in resolution.layers
     }
@@ -39,6 +55,8 @@ def run(
         "target_dt_us": dt_us,
         "method": resolution.method,
         "normalisation": resolution.normalisation,
+        "measured_bins": measured.bins if measured else None,
+        "note": note,
         "lag": resolution.lag,
         "substeps": resolution.substeps,
         "neurons_with_spectral_radius_of_1_or_more": growing,
@@ -51,6 +69,8 @@ def run(
         f"normalisation {resolution.normalisation}, lag {resolution.lag:g}, "
         f"substeps {resolution.substeps}, {report['bytes']} bytes"
     )
+    if note:
+        typer.echo(f"note: {note}")
     for name, count in growing.items():
         if count:
             typer.echo(f"note: {count} neurons of {name} have a spectral radius of 1 or more")

@@ -28,7 +28,14 @@ Normalisation = Annotated[
     str | None,
     typer.Option(
         metavar="RULE",
-        help="none or paper; if left out, the file's where it was chosen, or the method's own.",
+        help="none, paper, independent, matched or measured; if left out, the file's where it was chosen, "
+        "or the method's own.",
+    ),
+]
+Unlabelled = Annotated[
+    list[Path] | None,
+    typer.Option(
+        metavar="PATH...", help="Recordings, or folders of them, for --normalisation measured."
     ),
 ]
 Model = Annotated[Path, typer.Option(metavar="MODEL.onnx", help="An exported step.")]

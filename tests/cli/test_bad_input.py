@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from retempo.demo.assets import MODEL
 from tests.cli.conftest import Invoke, Outcome
 
 
@@ -203,3 +204,54 @@ def test_misuse_points_to_the_help(invoke: Invoke) -> None:
     assert "see retempo replay --help" in one_line(invoke("replay"), 2)
     assert "see retempo --help" in one_line(invoke("replya"), 2)
     assert "see retempo info --help" in one_line(invoke("info", "--jsn"), 2)
+
+
+def test_measuring_by_nothing(
+    invoke: Invoke, run_folder: Path, recording: Path, tmp_path: Path
+) -> None:
+    """Nothing named, nothing there, too little, another sensor; and nothing is written."""
+    (tmp_path / "empty").mkdir()
+    short = tmp_path / "short.bin"
+    short.write_bytes(recording.read_bytes()[:100])
+    other = tmp_path / "other.csv"
+    other.write_text("t,x,y,p\n1,200,1,1\n2,3,1,0\n")
+    model = tmp_path / "model.onnx"
+    export = ("export", run_folder, "--dt", "1ms", "-o", model)
+    cases: list[tuple[list[object], str]] = [
+        ([], "name them with --unlabelled"),
+        (["--unlabelled", tmp_path / "empty"], "no recording in"),
+        (["--unlabelled", short], "expected at least 100 to measure by"),
+        (["--unlabelled", tmp_path / "nowhere.bin"], "nowhere.bin does not exist"),
+        (["--unlabelled", other], "other.csv"),
+    ]
+    for options, message in cases:
+        line = one_line(invoke(*export, "--normalisation", "measured", *options))
+        assert message in line
+    line = one_line(invoke(*export, "--unlabelled", recording))
+    assert "--unlabelled is for --normalisation measured" in line
+    assert not model.exists()
+
+
+def test_measured_elsewhere(
+    invoke: Invoke, run_folder: Path, demo_recordings: list[Path], tmp_path: Path
+) -> None:
+    """A model knows the statistics of its own time step alone."""
+    model = tmp_path / "model.onnx"
+    measured = ("--normalisation", "measured", "--unlabelled", *demo_recordings[:3])
+    assert invoke("export", run_folder, "--dt", "1ms", *measured, "-o", model).code == 0
+    line = one_line(invoke("replay", demo_recordings[0], "--model", model, "--dt", "2ms"))
+    assert "in bins of 2000 us, known are those of 1000 us" in line
+    options = ("--dt", "1ms", "--normalisation", "measured")
+    line = one_line(invoke("replay", demo_recordings[0], "--model", MODEL, *options))
+    assert "needs statistics of unlabelled recordings in bins of 1000 us; export" in line
+
+
+def test_an_input_adaptation_that_is_none(
+    invoke: Invoke, run_folder: Path, recording: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "0_7.bin").write_bytes(recording.read_bytes())
+    command = ("evaluate", run_folder, "--data", tmp_path, "--dt", "3ms", "--input-adaptation")
+    assert "unknown input adaptation 'stretch'" in one_line(invoke(*command, "stretch"))
+    outcome = invoke(*command, "sum")
+    assert outcome.code == 1
+    assert "no method fits: input adaptation needs a whole ratio" in outcome.err

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from retempo.cli.app import COMMANDS
 from retempo.cli.arguments import spread
+from retempo.exporters.network import Network, load_network, save_network
 from retempo.exporters.step_model import load_step
 from tests.cli.conftest import Invoke
 
@@ -133,6 +135,68 @@ def test_evaluate_decides_as_replay_does(
         out = invoke("replay", *paths, "--model", model, *step, "--json").out
         labels = [json.loads(line)["label"] for line in out.splitlines()]
         assert labels == result["decided"]
+
+
+def test_an_export_measures_by_unlabelled_recordings(
+    invoke: Invoke, run_folder: Path, demo_recordings: list[Path], tmp_path: Path
+) -> None:
+    """Files or folders, whatever their names; evaluate and the model's replay agree."""
+    data, model = tmp_path / "data", tmp_path / "model.onnx"
+    (data / "deep" / "er").mkdir(parents=True)
+    for path in demo_recordings[:4]:
+        (data / path.name).write_bytes(path.read_bytes())
+    (data / "deep" / "er" / "unnamed.bin").write_bytes(demo_recordings[9].read_bytes())
+    (data / ".hidden").write_bytes(b"no events")
+    unlabelled = [data, demo_recordings[20]]
+    measured = ["--normalisation", "measured", "--unlabelled", *unlabelled, "--json"]
+    report = invoke("export", run_folder, "--dt", "2ms", "-o", model, *measured).json
+    assert isinstance(report, dict)
+    assert report["normalisation"] == "measured"
+    assert 800 < report["measured_bins"] < 1_000
+    contract = load_step(model).contract
+    assert contract.resolution.statistics is not None
+    assert contract.resolution.statistics.bins == report["measured_bins"]
+
+    labelled = tmp_path / "labelled"
+    labelled.mkdir()
+    for path in demo_recordings[:6]:
+        (labelled / path.name).write_bytes(path.read_bytes())
+    command = ["evaluate", run_folder, "--data", labelled, "--dt", "2ms", "--method", "auto"]
+    evaluated = invoke(*command, *measured).json
+    assert isinstance(evaluated, dict)
+    paths = [labelled / name for name in evaluated["recordings"]]
+    lines = invoke("replay", *paths, "--model", model, "--json").out.splitlines()
+    (result,) = evaluated["results"]
+    assert result["decided"] == [json.loads(line)["label"] for line in lines]
+
+
+def test_evaluate_adapts_the_input_beside_methods_or_alone(
+    invoke: Invoke, run_folder: Path, demo_recordings: list[Path], tmp_path: Path
+) -> None:
+    for path in demo_recordings[:6]:
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    command = ["evaluate", run_folder, "--data", tmp_path, "--dt", "10ms", "5ms"]
+    command += ["--input-adaptation", "sum"]
+    report = invoke(*command, "--json").json
+    assert isinstance(report, dict)
+    assert [r["method"] for r in report["results"]] == ["input:sum", "input:sum"]
+    home, away = report["results"]
+    assert home["decided"] == away["decided"]
+    table = invoke(*command, "--method", "none").out.splitlines()
+    assert [line.split()[0] for line in table[1:3]] == ["none", "input:sum"]
+
+
+def test_an_export_notes_what_its_bins_lack(
+    invoke: Invoke, run_folder: Path, tmp_path: Path
+) -> None:
+    network = load_network(run_folder)
+    heard = replace(network.spec.input, bin_mode="binary")
+    save_network(Network(replace(network.spec, input=heard), network.weights), tmp_path / "run")
+    outcome = invoke("export", tmp_path / "run", "--dt", "1ms", "-o", tmp_path / "m.onnx")
+    assert "note: the network does not say how often its binary inputs are active" in outcome.out
+    home = invoke("export", tmp_path / "run", "-o", tmp_path / "m.onnx")
+    assert "note: the network does not say" not in home.out
+    assert "binary of each bin -> 578 inputs" in invoke("inspect", tmp_path / "m.onnx").out
 
 
 def test_evaluate_takes_other_data_sets_than_folders(

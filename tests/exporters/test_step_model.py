@@ -134,6 +134,8 @@ def test_a_foreign_model_is_told_to_export() -> None:
         ("network.labels", ["a"], "4 outputs, but 1 labels"),
         ("network.input.downsample", 2, "layer0 has 60 inputs"),
         ("network.input.bin_mode", "median", "damaged contract"),
+        ("network.input.bin_unit_us", 0, "bin_unit_us is 0, expected at least 1"),
+        ("network.input.occupancy", 1.0, "occupancy is 1.0, expected between 0 and 1"),
         ("network.extra", 1, "damaged contract"),
     ],
 )
@@ -142,6 +144,17 @@ def test_a_contract_that_cannot_be_kept_is_refused(
 ) -> None:
     with pytest.raises(ContractError, match=message):
         parse_step(changed(content, key, value), "m.onnx")
+
+
+def test_a_file_from_before_bin_modes_still_loads(content: bytes) -> None:
+    model = onnx.load_model_from_string(content)
+    contract = msgspec.json.decode(model.metadata_props[0].value)
+    for key in ("bin_unit_us", "occupancy"):
+        del contract["network"]["input"][key]
+    del contract["resolution"]["statistics"]
+    helper.set_model_props(model, {METADATA_KEY: msgspec.json.encode(contract).decode()})
+    old = parse_step(model.SerializeToString(), "m.onnx")
+    assert old.contract == parse_step(content, "m.onnx").contract
 
 
 def test_a_graph_that_breaks_its_contract_is_refused(content: bytes) -> None:

@@ -1,14 +1,16 @@
 """The bin kernel against its NumPy twin, and whole recordings."""
 
-from dataclasses import replace
+from dataclasses import replace as replace_fields
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from retempo.exporters.description import ChannelSpec, GridSpec, InputSpec
+from retempo.runtime.bin_modes import cut_of
 from retempo.runtime.binning import (
     BINNED,
     INVALID,
@@ -42,6 +44,7 @@ def draw_mask(seed: int, *, used: bool) -> NDArray[np.bool_] | None:
     st.integers(-3, 3),
     st.booleans(),
     st.booleans(),
+    st.sampled_from([None, 1, 7, 100, 350]),
 )
 def test_the_kernel_is_its_twin(
     seed: int,
@@ -52,7 +55,10 @@ def test_the_kernel_is_its_twin(
     first_bin: int,
     masked: bool,
     ordered: bool,
+    unit_us: int | None,
 ) -> None:
+    spec = GRID if unit_us is None else replace(GRID, bin_mode="max", bin_unit_us=unit_us)
+    cut = cut_of(spec, dt_us)
     rng = np.random.default_rng(seed)
     layout = layout_of(GRID, draw_mask(seed, used=masked))
     t_us = rng.integers(-500, 1500, events)
@@ -63,7 +69,7 @@ def test_the_kernel_is_its_twin(
     begin = int(rng.integers(0, events + 1))
     ends, windows, counts = [], [], []
     for kernel in (bin_events, bin_events_numpy):
-        window = np.zeros((opened, layout.inputs), np.float32)
+        window = np.zeros((opened * cut.parts, layout.inputs), np.float32)
         count = new_counts()
         ends.append(
             kernel(
@@ -75,6 +81,8 @@ def test_the_kernel_is_its_twin(
                 first_bin,
                 head % opened,
                 dt_us,
+                cut.parts,
+                cut.unit_us,
                 *layout.arrays,
                 window,
                 count,
@@ -145,7 +153,7 @@ def test_masked_addresses_are_counted_apart() -> None:
 
 def test_a_recording_too_long_to_hold_says_so() -> None:
     chunk = make_chunk(2, 7, 5, 10)
-    far = replace(chunk, t_us=np.array([0, 10**12]), t_end_us=10**12)
+    far = replace_fields(chunk, t_us=np.array([0, 10**12]), t_end_us=10**12)
     with pytest.raises(InputError, match="too long to be held at once; cut it"):
         bin_recording(far, layout_of(GRID), 1)
 

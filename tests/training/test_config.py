@@ -122,6 +122,8 @@ def test_a_network_that_cannot_be_is_refused(tmp_path: Path, line: str, message:
         ("[cochlea]\nchanels = 64", "unknown key 'cochlea.chanels'; did you mean cochlea.channels"),
         ("[cochlea]\nlow_hz = nan", r"low_hz is nan, expected a finite number - at \$.cochlea"),
         ("[cochlea]\nlow_hz = 9e3", "low_hz is 9000, expected less than high_hz, 8000"),
+        ('[input]\nbin_mode = "median"', "Invalid enum value 'median'"),
+        ('[input]\nbin_unit = "0ms"', "expected a positive multiple of 1 us"),
     ],
 )
 def test_a_malformed_preset_is_refused(tmp_path: Path, line: str, message: str) -> None:

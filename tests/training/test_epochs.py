@@ -5,9 +5,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from msgspec.structs import replace
 from torch import Tensor, nn
 
-from retempo.exporters.description import GridSpec, InputSpec
+from retempo.exporters.description import BinMode, GridSpec, InputSpec
 from retempo.runtime.binning import layout_of
 from retempo.sensors.events import EventChunk
 from retempo.sensors.geometry import GridGeometry
@@ -56,23 +57,29 @@ def make_module(config: TrainConfig) -> NetworkModule:
     return new_module(config, SPEC, LABELS)
 
 
-def run(module: NetworkModule, config: TrainConfig) -> list[Epoch]:
-    return run_epochs(module, config, PLAN, make_dataset(), None, Silent())
+def run(module: NetworkModule, config: TrainConfig, plan: BinPlan = PLAN) -> list[Epoch]:
+    return run_epochs(module, config, plan, make_dataset(), None, Silent())
 
 
-def mean_input(drop: float) -> float:
+def mean_input(drop: float, mode: BinMode = "sum") -> float:
     config = make_config(FitConfig(epochs=1, batch=RECORDINGS), drop=drop)
     module = make_module(config)
     heard: list[float] = []
     module.register_forward_pre_hook(lambda _, args: heard.append(float(args[0].mean())))
-    run(module, config)
+    run(module, config, BinPlan(layout_of(replace(SPEC, bin_mode=mode)), 10_000))
     assert len(heard) == 1
     return heard[0]
 
 
 def test_the_events_that_are_kept_weigh_as_much_as_all() -> None:
     # 9,600 events, of which 6 in 10 stay: a standard deviation of 0.8 %.
-    assert mean_input(0.4) == pytest.approx(mean_input(0.0), rel=0.04)
+    modes: tuple[BinMode, ...] = ("sum", "mean")
+    for mode in modes:
+        assert mean_input(0.4, mode) == pytest.approx(mean_input(0.0, mode), rel=0.04)
+
+
+def test_inputs_that_saturate_do_not_outgrow_their_limit() -> None:
+    assert mean_input(0.4, "binary") < mean_input(0.0, "binary") < 1.0
 
 
 def test_parameters_are_within_their_ranges_after_every_step() -> None:

@@ -11,6 +11,7 @@ import pytest
 import torch
 from rich.console import Console
 
+from retempo.exporters.description import BinMode
 from retempo.exporters.network import Network, load_network
 from retempo.exporters.reference import State, step, zero_state
 from retempo.exporters.resolution import resolve
@@ -34,6 +35,7 @@ from retempo.training.errors import DatasetError, DivergedError, TrainingError
 from retempo.training.fit import fit, split, train
 from retempo.training.history import Epoch
 from retempo.training.network import from_network
+from retempo.training.occupancy import occupancy
 from retempo.training.progress import LiveLine, progress_line
 from tests.builders import make_chunk
 
@@ -91,6 +93,21 @@ def test_a_network_learns_arbitrary_labels_and_its_checkpoint_knows_them(
     assert accuracy(from_network(network), Kept(dataset), plan) == 1.0
     assert reference_accuracy(network, dataset) == 1.0
     assert network.spec.labels == list(LABELS)
+
+
+@pytest.mark.parametrize("mode", ["binary", "max", "mean"])
+def test_a_network_learns_by_every_bin_mode_and_says_which(mode: BinMode, tmp_path: Path) -> None:
+    dataset, config = make_dataset(), make_config("lif")
+    heard = InputConfig(dt="10ms", bin_mode=mode, bin_unit="2ms")
+    fit(msgspec.structs.replace(config, input=heard), dataset, tmp_path)
+    network = load_network(tmp_path)
+    assert (network.spec.input.bin_mode, network.spec.input.bin_unit_us) == (mode, 2_000)
+    assert reference_accuracy(network, dataset) >= 0.9
+    known = network.spec.input.occupancy
+    if mode == "mean":
+        assert known is None
+        return
+    assert known == occupancy(dataset, BinPlan(layout_of(network.spec.input), 10_000))
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_others(tmp_path: Path) -> None:
