@@ -28,8 +28,8 @@ Normalisation = Annotated[
     str | None,
     typer.Option(
         metavar="RULE",
-        help="none, paper, independent, matched or measured; if left out, the file's where it was chosen, "
-        "or the method's own.",
+        help="none, paper, independent, matched or measured; if left out, the file's where it was "
+        "chosen, or the method's own.",
     ),
 ]
 Unlabelled = Annotated[

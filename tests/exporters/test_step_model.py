@@ -82,7 +82,7 @@ def test_an_unadapted_file_adapts_when_the_step_changes() -> None:
     home = resolve(network.spec, 10_000, "none")
     model = parse_step(build_step(network, home).SerializeToString(), "m.onnx")
     assert model.resolution(1_000).method == "auto"
-    assert model.resolution(1_000).normalisation == "paper"
+    assert model.resolution(1_000).normalisation == "matched"
     assert model.resolution(1_000, "none").normalisation == "none"
 
 
