@@ -10,12 +10,12 @@ from benchmarks.adaptation.run import run
 from benchmarks.adaptation.settings import Places
 from benchmarks.adaptation.store import Store, read_result, result_file, run_of
 from benchmarks.adaptation.work import do
-from tests.benchmarks.tiny import TINY, tiny_study, tiny_table
+from tests.benchmarks.tiny import RECORDINGS, TINY, tiny_places, tiny_study, tiny_table
 
 
 @pytest.fixture
 def places(tmp_path: Path) -> Places:
-    return Places(tmp_path, tmp_path / "runs")
+    return tiny_places(tmp_path)
 
 
 def do_all(plan: list[Planned], places: Places) -> int:
@@ -64,6 +64,15 @@ def test_a_changed_preset_is_trained_and_tested_anew(places: Places) -> None:
     assert do_all(again, places) == len(again)
 
 
+def test_other_recordings_are_trained_on_and_tested_anew(places: Places) -> None:
+    plan = list(tiny_study(tiny_table()).plan(False))[:3]
+    do_all(plan, places)
+    assert do_all(plan, places) == 0
+    recording = next((places.data_root / "tiny" / "test").iterdir())
+    recording.write_bytes(recording.read_bytes()[:-5])
+    assert do_all(plan, places) == 3
+
+
 def test_another_network_is_tested_anew(places: Places) -> None:
     plan = list(tiny_study(tiny_table()).plan(False))
     do_all(plan, places)
@@ -86,7 +95,7 @@ def test_results_carry_accuracy_pace_spikes_and_the_time_of_the_training(places:
     )
     result = read_result(job, places)
     assert result is not None
-    assert (result.source_us, result.ratio, result.total) == (10_000, 0.5, 40)
+    assert (result.source_us, result.ratio, result.total) == (10_000, 0.5, RECORDINGS)
     assert min(result.steps, result.wall_s, result.training_s) > 0
     assert result.spike_rate_hz >= 0.0
 

@@ -1,23 +1,38 @@
 """A plan that is done within seconds."""
 
-from dataclasses import replace
+from pathlib import Path
 
-from benchmarks.adaptation.jobs import Change
-from benchmarks.adaptation.plan import DATA, Table, plan_table
+from benchmarks.adaptation.jobs import Change, Data
+from benchmarks.adaptation.plan import Table, plan_table
+from benchmarks.adaptation.settings import Places
 from benchmarks.adaptation.studies.study import Study, in_order
+from retempo.sensors.files import write_nmnist
+from tests.builders import make_chunk
 
+RECORDINGS = 8
+DATA = Data("tiny", "nmnist-radlif.toml", "tiny", RECORDINGS, RECORDINGS, 50.0)
 TINY: tuple[Change, ...] = (
-    ("data.limit", 40),
     ("network.hidden", (8,)),
     ("fit.epochs", 1),
-    ("fit.batch", 20),
+    ("fit.batch", 4),
 )
 
 
+def tiny_places(root: Path) -> Places:
+    """A data root with a few recordings of noise, and an empty folder for runs."""
+    for split in ("train", "test"):
+        folder = root / "tiny" / split
+        folder.mkdir(parents=True)
+        for index in range(RECORDINGS):
+            chunk = make_chunk(60, 34, 34, 50_000, seed=index)
+            write_nmnist(folder / f"{index}_{index % 2}.bin", chunk)
+    return Places(root, root / "runs")
+
+
 def tiny_table(changes: tuple[Change, ...] = TINY) -> Table:
-    """One source, two targets finer and coarser, on forty simulated recordings."""
+    """One source, one target finer and one coarser."""
     return Table(
-        replace(DATA["simulated"], train_recordings=40, test_recordings=40),
+        DATA,
         neurons=("radlif",),
         sources=((10_000, (0,), 0),),
         whole=(2.0,),
