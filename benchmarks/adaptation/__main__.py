@@ -37,7 +37,9 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     failed: dict[str, str] = {}
     if not options.report:
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        # Both stop the run, also one that a shell started in the background.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.default_int_handler)
         plan = jobs_of(studies, quick=options.quick)
         _fetch([p.job for p in plan if isinstance(p.job, Train)], places)
         try:

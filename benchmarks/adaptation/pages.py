@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from math import sqrt
 from pathlib import Path
 
+import msgspec
+
 from benchmarks.adaptation import pictures, tables
 from benchmarks.adaptation.jobs import Evaluate, Job, Train
 from benchmarks.adaptation.pictures import Panel
@@ -26,12 +28,12 @@ def table_page(study: Study, table: Table, found: Found, command: str, out: Path
     """Draw the pictures of a table of sources and targets, and return its page."""
     name, results = page_name(study), found.evaluated
     main = [r for r in results if r.neuron in table.neurons]
-    sources = [source_us for source_us, _, _ in table.sources]
+    sources = table.source_steps_us
     judged = verdicts(main)
     parts = [_head(study, found, command), _cautions(results), _missing(found.missing)]
     if table.changes:
         changed = ", ".join(f"{key} = {value}" for key, value in table.changes)
-        parts.append(f"**A quick look, not a result:** {changed}.")
+        parts.append(f"Changed from the preset: {changed}.")
     panels = [
         Panel(f"{neuron}, trained at {format_duration(source_us)}", chosen, _native(main, neuron))
         for neuron in table.neurons
@@ -60,13 +62,10 @@ def small_page(study: Study, found: Found, command: str, out: Path) -> str:
     name, results = page_name(study), found.evaluated
     parts = [_head(study, found, command), _cautions(results), _missing(found.missing)]
     groups = grouped(results, lambda r: (r.data, "" if study.folds else r.variant))
-    panels = [
-        Panel(f"{data}, {variant or 'as the preset'}" if not study.folds else data, rows)
-        for (data, variant), rows in groups.items()
-        if len({r.dt_us for r in rows}) > 1
-    ]
+    panels = [panel for rows in groups.values() for panel in _small_panels(study, rows)]
     if panels:
-        pictures.draw_panels(panels, 4 if len(panels) > 4 else 3, out / f"{name}.png")
+        columns = 4 if len(panels) in (4, 7, 8) else 3
+        pictures.draw_panels(panels, columns, out / f"{name}.png")
         parts.append(f"![accuracy against the ratio of the time steps]({name}.png)")
     for (data, variant), rows in groups.items():
         parts.append(f"## {data}" + (f", {variant}" if variant else ""))
@@ -75,6 +74,26 @@ def small_page(study: Study, found: Found, command: str, out: Path) -> str:
             parts += ["Seconds for all test recordings:", tables.seconds_by_target(rows)]
     parts += ["## The networks", tables.networks(found)]
     return _joined(parts)
+
+
+def _small_panels(study: Study, rows: Sequence[Result]) -> list[Panel]:
+    """One panel, or one a method where a study is of what accompanies the methods."""
+    if len({r.dt_us for r in rows}) < 2:
+        return []
+    title = ", ".join(name for name in (rows[0].data, rows[0].variant) if name)
+    if study.folds:
+        title = rows[0].data
+    if not study.panel_a_method:
+        return [Panel(title, rows)]
+    at_home = [r for r in rows if r.dt_us == r.source_us]
+    away = grouped((r for r in rows if r.dt_us != r.source_us), lambda r: r.way.partition(", ")[0])
+    return [
+        Panel(
+            f"{title}, {method}",
+            [*at_home, *(msgspec.structs.replace(r, way=r.way.partition(", ")[2]) for r in chosen)],
+        )
+        for method, chosen in away.items()
+    ]
 
 
 _RANKS = (
@@ -86,23 +105,28 @@ _RANKS = (
 
 
 def _judgement(judged: Sequence[Verdict], picture: str) -> list[str]:
-    finer = [v for v in judged if v.ratio < 1.0]
-    coarser = [v for v in judged if v.ratio > 1.0]
-    parts = ["## Does `auto` keep its word?"]
-    for side, against in (
-        (finer, "the source network at home"),
-        (coarser, "a network trained there"),
-    ):
+    sides = (
+        ([v for v in judged if v.ratio < 1.0], "the source network at home"),
+        ([v for v in judged if v.wanted and v.ratio > 1.0], "a network trained there"),
+        ([v for v in judged if not v.wanted], "a network trained there, beyond a ratio of 10"),
+    )
+    lines = []
+    for side, against in sides:
         if side:
             kept, worst = sum(v.kept for v in side), min(side, key=lambda v: v.points)
             way = f"from {format_duration(worst.source_us)} to {format_duration(worst.dt_us)}"
-            parts.append(
+            lines.append(
                 f"- {kept} of {len(side)} within {WITHIN_POINTS:g} point of {against}; the worst "
                 f"is {worst.points:+.1f} points: {worst.neuron} {way}."
             )
-    parts.append(f"![auto minus its bound]({picture})")
-    missed = any(not v.kept for v in judged)
-    return [*parts, "Missed:", tables.verdict_table(judged)] if missed else parts
+    parts = [
+        "## Does `auto` keep its word?",
+        "\n".join(lines),
+        f"![auto minus its bound]({picture})",
+    ]
+    if any(not v.kept for v in judged):
+        parts += ["Missed by most:", tables.verdict_table(judged)]
+    return parts
 
 
 def _sources(table: Table, found: Found, main: Sequence[Result]) -> list[str]:
@@ -112,7 +136,7 @@ def _sources(table: Table, found: Found, main: Sequence[Result]) -> list[str]:
         named = ", ".join(f"{format_duration(s)} to {format_duration(t)}" for s, t in omitted)
         parts.append(f"Left out, for over {MOST_STEPS:,} steps an evaluation: {named}.")
     for neuron in table.neurons:
-        for source_us, _, _ in table.sources:
+        for source_us in table.source_steps_us:
             every = [r for r in found.results if _is_of(r, neuron, source_us)]
             if every:
                 parts.append(f"### {neuron}, trained at {format_duration(source_us)}")
@@ -165,7 +189,10 @@ def _head(study: Study, found: Found, command: str) -> str:
         f"{_listed(seeds)}, one core a training; tested on {_listed(tested)} recordings, which are "
         "read for these tables alone: no preset was chosen by them."
     )
-    return f"# {study.title}\n\n    {command}\n\n{study.question}\n\n{settings}"
+    parts = [f"# {study.title}", f"    {command}", study.question, study.paper, settings]
+    if "--quick" in command:
+        parts.append("**A quick look, not a result:** far fewer epochs than the preset's.")
+    return _joined(parts).rstrip()
 
 
 def _cautions(results: Sequence[Result]) -> str:

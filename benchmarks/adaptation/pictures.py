@@ -63,9 +63,10 @@ def draw_panels(panels: Sequence[Panel], columns: int, path: Path) -> None:
             axes.set_ylabel("accuracy (%)")
         if position + columns >= len(panels):
             axes.set_xlabel("time step deployed at / time step trained at")
+    widest = max(map(len, lines), default=1)
     figure.legend(
-        lines.values(), lines.keys(), loc="outside lower center", ncols=5 if columns > 1 else 4,
-        frameon=False,
+        lines.values(), lines.keys(), loc="outside lower center", frameon=False,
+        ncols=max(1, min(6, int(width / (0.085 * widest + 0.75)))),
     )  # fmt: skip
     _save(figure, path)
 
@@ -177,8 +178,10 @@ def draw_verdicts(verdicts: Sequence[Verdict], path: Path) -> None:
         axes.imshow(table, cmap="RdBu", norm=norm, aspect="auto")
         axes.set_xticks(range(len(columns)), columns)
         axes.set_yticks(range(len(names)), names)
-        kept = sum(v.kept for v in side)
-        axes.set_title(f"{title}\n{kept} of {len(side)} within {WITHIN_POINTS:g} point", fontsize=9)
+        wanted = [v for v in side if v.wanted]
+        kept = f"{sum(v.kept for v in wanted)} of {len(wanted)} within {WITHIN_POINTS:g} point"
+        limit = "" if len(wanted) == len(side) else " up to a ratio of 10"
+        axes.set_title(f"{title}\n{kept}{limit}", fontsize=9)
     figure.suptitle("auto: points of accuracy above its bound", fontsize=10)
     figure.supxlabel("time step deployed at / time step trained at", fontsize=9)
     _save(figure, path)

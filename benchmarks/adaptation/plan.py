@@ -55,7 +55,7 @@ MOST_STEPS = 12_000_000
 class Table:
     """Sources by targets on one data set.
 
-    `sources` holds a time step, its seeds, and the stage in which it is measured.
+    `sources` holds a time step, seeds, and the stage in which they are measured.
     """
 
     data: Data
@@ -65,6 +65,7 @@ class Table:
         (4_000, (0, 1, 2), 2),
         (2_000, (0,), 4),
         (1_000, (0,), 6),
+        (2_000, (1, 2), 7),
     )
     whole: tuple[float, ...] = WHOLE
     broken: tuple[float, ...] = BROKEN
@@ -72,6 +73,11 @@ class Table:
     native_seeds: tuple[int, ...] = (0, 1, 2)
     other_neurons: tuple[str, ...] = ()
     changes: tuple[Change, ...] = ()
+
+    @property
+    def source_steps_us(self) -> list[int]:
+        """The time steps of the sources, the coarsest first."""
+        return sorted({source_us for source_us, _, _ in self.sources}, reverse=True)
 
 
 def target_us(source_us: int, ratio: float) -> int:
@@ -94,7 +100,7 @@ def targets(table: Table, source_us: int) -> Iterator[tuple[int, tuple[Way, ...]
 
 def native_targets(table: Table) -> list[int]:
     """Return the coarser time steps at which networks are trained as a bound."""
-    found = {target_us(source, ratio) for source, _, _ in table.sources for ratio in table.whole}
+    found = {target_us(source, ratio) for source in table.source_steps_us for ratio in table.whole}
     return sorted(found, reverse=True)
 
 
@@ -133,7 +139,7 @@ def left_out(table: Table) -> list[tuple[int, int]]:
     """Return each source and target that the budget of steps leaves out."""
     return [
         (source_us, dt_us)
-        for source_us, _, _ in table.sources
+        for source_us in table.source_steps_us
         for dt_us, _ in targets(table, source_us)
         if too_many_steps(table.data, dt_us)
     ]

@@ -8,6 +8,7 @@ from benchmarks.adaptation.open_questions import open_questions
 from benchmarks.adaptation.pages import page_name, small_page, table_page
 from benchmarks.adaptation.rows import Found, gather
 from benchmarks.adaptation.settings import Places
+from benchmarks.adaptation.studies import STUDIES
 from benchmarks.adaptation.studies.study import Study, jobs_of
 from benchmarks.adaptation.tables import csv_text
 from retempo.exporters.files import write_atomically
@@ -21,14 +22,19 @@ def write_report(
     Raises:
         OSError: a file cannot be written.
     """
+
+    def found_of(study: Study) -> Found:
+        return gather((planned.job for planned in jobs_of([study], quick=quick)), places)
+
     out.mkdir(parents=True, exist_ok=True)
     written: list[Path] = []
-    findings: dict[str, Found] = {}
+    # Every study has a say in the open questions, whichever pages are asked for.
+    every = {study.name: study for study in (*STUDIES.values(), *studies)}
+    findings = {name: found for name, study in every.items() if (found := found_of(study)).results}
     for study in studies:
-        found = gather((planned.job for planned in jobs_of([study], quick=quick)), places)
-        if not found.results:
+        if study.name not in findings:
             continue
-        findings[study.name] = found
+        found = findings[study.name]
         named = f"{command} --study {study.name}"
         if study.table is not None:
             text = table_page(study, study.table(quick), found, named, out)

@@ -8,7 +8,7 @@ from benchmarks.adaptation.rows import grouped, homes, mean_percent
 from benchmarks.adaptation.store import Result
 
 WITHIN_POINTS = 1.0
-# The paper's ordering is of moderate ratios.
+# The paper's ordering is of moderate ratios, and so is what is asked from fine to coarse.
 _MODERATE = 10.01
 _PAIRS = (
     ("auto", "integral"),
@@ -39,6 +39,11 @@ class Verdict:
     def ratio(self) -> float:
         """The target time step by the source's."""
         return self.dt_us / self.source_us
+
+    @property
+    def wanted(self) -> bool:
+        """Whether the target is asked for here: every finer step, and coarser ones up to 10."""
+        return self.ratio <= _MODERATE
 
     @property
     def kept(self) -> bool:

@@ -1,4 +1,5 @@
 from collections import Counter
+from dataclasses import replace
 from math import pi
 
 import pytest
@@ -62,6 +63,12 @@ def test_every_test_comes_with_its_network_and_not_before_it() -> None:
             assert planned.stage >= stages[planned.job.train]
 
 
+def test_the_seeds_of_a_source_may_come_at_different_stages() -> None:
+    assert TABLE.source_steps_us == [10_000, 4_000, 2_000, 1_000]
+    trained = {(p.job.dt_us, p.job.seed) for p in plan_table(TABLE) if isinstance(p.job, Train)}
+    assert {seed for dt_us, seed in trained if dt_us == 2_000} == {0, 1, 2}
+
+
 def test_the_costliest_source_is_trained_with_one_seed_only() -> None:
     seeds = {
         p.job.seed for p in plan_table(TABLE) if isinstance(p.job, Train) and p.job.dt_us == 1_000
@@ -70,7 +77,7 @@ def test_the_costliest_source_is_trained_with_one_seed_only() -> None:
 
 
 def test_what_the_budget_leaves_out_is_named_and_not_planned() -> None:
-    whole = Table(DATA["nmnist-full"])
+    whole = Table(replace(DATA["nmnist"], test_recordings=10_000))
     omitted = {dt_us for _, dt_us in left_out(whole)}
     planned = {p.job.dt_us for p in plan_table(whole) if isinstance(p.job, Evaluate)}
     assert omitted

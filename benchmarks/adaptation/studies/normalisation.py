@@ -32,4 +32,5 @@ STUDY = Study(
     "Normalisation rules",
     "Which rule moves the statistics of the first layer best, and how much of the accuracy is its?",
     plan,
+    panel_a_method=True,
 )

@@ -16,7 +16,9 @@ class Study:
 
     `plan(quick)` yields the jobs. `table(quick)` is the table of sources and targets of a study
     that is one, None of a small study. With `folds` the variants of a small study are parts of one
-    and are averaged; with `show_seconds` its page tells the time of each way.
+    and are averaged; with `show_seconds` its page tells the time of each way; with
+    `panel_a_method` its picture has a panel a method, for ways named `method, what with it`.
+    `paper` is what arXiv 2411.04760 reports on the same data.
     """
 
     name: str
@@ -26,6 +28,8 @@ class Study:
     table: Callable[[bool], Table] | None = None
     folds: bool = False
     show_seconds: bool = False
+    panel_a_method: bool = False
+    paper: str = ""
 
 
 def in_order(jobs: Iterator[Planned]) -> list[Planned]:
