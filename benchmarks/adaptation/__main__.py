@@ -52,8 +52,7 @@ def main(arguments: list[str] | None = None) -> int:
     command = f"python -m benchmarks.adaptation --data-root FOLDER{' --quick' * options.quick}"
     for path in write_report(studies, places, out, command, quick=options.quick):
         print(f"wrote {path}")
-    for name, reason in failed.items():
-        print(f"failed: {name}: {reason}", file=sys.stderr)
+    _tell(failed)
     return 1 if failed else 0
 
 
@@ -67,6 +66,16 @@ def _fetch(trains: list[Train], places: Places) -> None:
             config = placed(config_of(train), train.data, places)
             for split in ("train", "test"):
                 open_split(config, split)
+
+
+def _tell(failed: dict[str, str]) -> None:
+    """Print why jobs failed, a line a reason: one missing folder fails hundreds."""
+    names: dict[str, list[str]] = {}
+    for name, reason in failed.items():
+        names.setdefault(reason, []).append(name)
+    for reason, jobs in names.items():
+        others = f" and {len(jobs) - 1} more" if len(jobs) > 1 else ""
+        print(f"failed: {jobs[0]}{others}: {reason}", file=sys.stderr)
 
 
 def _list(studies: list[Study], *, quick: bool) -> None:

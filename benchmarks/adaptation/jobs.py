@@ -11,7 +11,8 @@ Change = tuple[str, object]
 class Data:
     """A data set: its preset, its folder under the data root, and its size for the time estimate.
 
-    `folder` is None for a data set that needs none.
+    `folder` is None for a data set that needs none. `heard` ones are sound: their events are kept
+    in a cache.
     """
 
     name: str
@@ -21,6 +22,7 @@ class Data:
     test_recordings: int
     recording_ms: float
     changes: tuple[Change, ...] = ()
+    heard: bool = False
 
 
 @dataclass(frozen=True, slots=True)

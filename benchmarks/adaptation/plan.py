@@ -15,7 +15,7 @@ from benchmarks.adaptation.jobs import Change, Data, Evaluate, Planned, Train, W
 DATA = {
     data.name: data
     for data in (
-        Data("fsdd", "fsdd-radlif.toml", "fsdd", 2_700, 180, 430.0),
+        Data("fsdd", "fsdd-radlif.toml", "fsdd", 2_700, 180, 430.0, heard=True),
         Data("nmnist", "nmnist-radlif.toml", "nmnist", 1_000, 100, 306.0),
         Data("simulated", "simulated-digits.toml", None, 1_397, 400, 100.0),
         # The paper's own, where tonic can fetch them.

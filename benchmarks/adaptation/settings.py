@@ -64,7 +64,7 @@ def placed(config: TrainConfig, data: Data, places: Places) -> TrainConfig:
     folder = places.folder_of(data)
     content = msgspec.to_builtins(config)
     content["data"]["path"] = None if folder is None else str(folder)
-    if "cache" in content["data"] and data.folder is not None and _hears(data):
+    if data.heard:
         # Splits of other speakers hold other files, so each has a cache of its own.
         digest = _sha(msgspec.json.encode(config.data))[:8]
         content["data"]["cache"] = str(places.runs / "cache" / f"{data.name}-{digest}.npz")
@@ -114,11 +114,6 @@ def listing_digest(data: Data, places: Places) -> str:
         raise DatasetError(f"{folder} holds no recordings of {data.name}; see --data-root")
     lines = (f"{path.relative_to(folder).as_posix()}\t{path.stat().st_size}" for path in files)
     return _sha("\n".join(lines).encode())
-
-
-def _hears(data: Data) -> bool:
-    """Whether the preset keeps the events of sound in a cache."""
-    return getattr(load_train_config(PRESETS / data.preset).data, "cache", None) is not None
 
 
 def _fitting(ranges: dict[str, tuple[float, float]], neuron: str) -> dict[str, tuple[float, float]]:

@@ -3,6 +3,7 @@
 import statistics
 import time
 from functools import lru_cache
+from typing import Any
 
 import msgspec
 
@@ -22,9 +23,12 @@ from retempo.exporters.network import load_network
 from retempo.exporters.resolution import resolve
 from retempo.sensors.events import EventChunk
 from retempo.training.config import TrainConfig
+from retempo.training.datasets import limited
 from retempo.training.evaluation import evaluate, model_of
 
 _TIMED_ROUNDS = 15
+# Enough for a mean and a variance a neuron.
+_UNLABELLED = 100
 
 
 def begin() -> None:
@@ -76,14 +80,19 @@ def _evaluate(job: Evaluate, key: str, settings: str, places: Places) -> Result:
     network = load_network(run)
     chunks, labels = _test_split(_data_sections(config))
     way = job.way
-    # Passed on only where it is asked for, so that what is usual stays the default.
-    asked = {} if way.input_adaptation is None else {"input_adaptation": way.input_adaptation}
+    # Passed on only where they are asked for, so that what is usual stays the default.
+    asked: dict[str, Any] = {}
+    if way.input_adaptation is not None:
+        asked["input_adaptation"] = way.input_adaptation
+    if way.normalisation == "measured":
+        asked["unlabelled"] = _unlabelled(_data_sections(config))
     found = evaluate(
         model_of(network, run.name),
         chunks,
         labels,
         [job.dt_us],
-        [way.method],
+        # With another input the network itself stays at its own time step.
+        [way.method] if way.input_adaptation is None else [],
         normalisation=way.normalisation,
         batch=BATCH,
         **asked,
@@ -139,6 +148,15 @@ def _test_split(data_sections: bytes) -> tuple[list[EventChunk], list[str]]:
         dataset = open_split(config, "test")
     items = [dataset[index] for index in range(len(dataset))]
     return [item.events for item in items], [dataset.labels[item.label] for item in items]
+
+
+@lru_cache(maxsize=2)
+def _unlabelled(data_sections: bytes) -> list[list[EventChunk]]:
+    """Training recordings to measure the statistics of an input by; their labels are not read."""
+    config = msgspec.json.decode(data_sections, type=TrainConfig)
+    with one_at_a_time(config):
+        dataset = limited(open_split(config, "train"), _UNLABELLED)
+    return [[dataset[index].events] for index in range(len(dataset))]
 
 
 def _data_sections(config: TrainConfig) -> bytes:
