@@ -3,6 +3,7 @@
 # make check   the checks alone, without installing
 # make format  mend the style
 # make bench   measure against rivals
+# make bench-adaptation  accuracy at any time step; quick, or FULL=1 for hours of it; resumes
 # make demo-assets  train the demonstration's network anew and record its camera
 PYTHON ?= python3
 VENV := .venv
@@ -12,7 +13,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 ENGINE := $(shell nvidia-smi >/dev/null 2>&1 && echo gpu || echo cpu)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-assets test check format bench clean
+.PHONY: help demo demo-assets test check format bench bench-adaptation clean
 
 help:
 	@sed -n '/^#/s/^# //p;/^PYTHON/q' Makefile
@@ -41,6 +42,11 @@ format: $(VENV)/.full
 bench: $(VENV)/.full
 	$(BIN)/python -m benchmarks.step_latency | tee docs/results/step-latency.md
 	$(BIN)/python -m benchmarks.cochlea | tee docs/results/cochlea.md
+
+# DATA_ROOT holds fsdd and nmnist.
+DATA_ROOT ?= ../shared/data
+bench-adaptation: $(VENV)/.full
+	$(BIN)/python -m benchmarks.adaptation --data-root $(DATA_ROOT) $(if $(FULL),,--quick)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info
