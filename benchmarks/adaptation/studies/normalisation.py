@@ -8,7 +8,7 @@ from benchmarks.adaptation.studies.study import QUICK_EPOCHS, Study
 
 SOURCE_US = 10_000
 TARGETS_US = (1_000, 2_000, 5_000, 20_000, 40_000)
-RULES = ("none", "paper", "independent", "measured")
+RULES = ("none", "paper", "independent", "matched", "measured")
 METHODS = ("none", "integral", "auto")
 
 
