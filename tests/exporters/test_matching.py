@@ -1,14 +1,18 @@
 """The swing that a held input loses, against simulation."""
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from retempo.exporters.description import NetworkSpec, check_network
+from retempo.exporters.errors import NetworkError
 from retempo.exporters.matching import HORIZON, swing_ratio
 from retempo.exporters.neurons import NEURONS, Coefficients, source_coefficients
 from retempo.exporters.neurons.general import Array
-from tests.builders import make_parameters, neuron_names, seeds
+from retempo.exporters.resolution import LayerResolution, resolve
+from tests.builders import make_network, make_parameters, neuron_names, seeds
 
 NEURONS_OF_A_LAYER = 8
 
@@ -81,3 +85,50 @@ def test_the_ratio_is_finite_and_grows_between_whole_ratios_without_a_jump(
 def test_a_current_that_never_varies_asks_for_nothing() -> None:
     constant = np.ones(HORIZON)
     np.testing.assert_allclose(swing_ratio(draw("radlif", 3), constant, 7.0), 1.0, rtol=1e-4)
+
+
+def resolved(network: NetworkSpec, dt_us: int, rule: str) -> LayerResolution:
+    return resolve(network, dt_us, "auto", rule).layers[0]
+
+
+def with_correlation(correlation: list[float] | None) -> NetworkSpec:
+    spec = make_network("radlif", stable=True).spec
+    return msgspec.structs.replace(spec, input_correlation=correlation)
+
+
+def test_matched_raises_the_gain_about_the_mean_current() -> None:
+    """An input at its mean drives the neuron as `paper` has it; what varies drives it more."""
+    correlation = [0.6**lag for lag in range(40)]
+    spec = with_correlation(correlation)
+    paper, matched = (resolved(spec, 80_000, rule) for rule in ("paper", "matched"))
+    source = resolve(spec, 10_000, "none").layers[0]
+    ratio = swing_ratio(
+        Coefficients(source.A, source.R, source.F, source.G), np.array(correlation), 8.0
+    )
+    assert ratio.min() > 1.0
+    np.testing.assert_allclose(matched.gain, ratio * paper.gain)
+    norm = spec.layers[0].norm
+    assert norm is not None
+    mean = 8.0 * np.array(norm.mean)
+    for layer in (paper, matched):
+        np.testing.assert_allclose(layer.gain * mean + layer.bias, norm.bias)
+
+
+@pytest.mark.parametrize("dt_us", [1_000, 3_000, 10_000])
+def test_matched_is_paper_from_coarse_to_fine(dt_us: int) -> None:
+    spec = with_correlation([1.0, 0.5, 0.1])
+    paper, matched = (resolved(spec, dt_us, rule) for rule in ("paper", "matched"))
+    np.testing.assert_allclose(matched.gain, paper.gain, rtol=1e-12)
+    np.testing.assert_allclose(matched.bias, paper.bias, rtol=1e-12)
+
+
+def test_matched_is_paper_for_a_network_that_keeps_no_correlation() -> None:
+    spec = with_correlation(None)
+    paper, matched = (resolved(spec, 80_000, rule) for rule in ("paper", "matched"))
+    np.testing.assert_array_equal(matched.gain, paper.gain)
+
+
+@pytest.mark.parametrize("correlation", [[0.9, 0.5], [1.0, 1.5], [1.0, float("nan")]])
+def test_what_is_no_autocorrelation_is_refused(correlation: list[float]) -> None:
+    with pytest.raises(NetworkError, match="input_correlation is no autocorrelation"):
+        check_network(with_correlation(correlation))
