@@ -10,8 +10,12 @@ from msgspec.structs import replace
 
 from retempo.cli.app import COMMANDS
 from retempo.cli.arguments import spread
+from retempo.exporters.adaptation.powers import spectral_radius
+from retempo.exporters.description import layer_of
 from retempo.exporters.network import Network, load_network, save_network
+from retempo.exporters.neurons import source_coefficients
 from retempo.exporters.step_model import load_step
+from tests.builders import SPIKING, make_network
 from tests.cli.conftest import Invoke
 
 
@@ -55,6 +59,24 @@ def test_a_run_is_exported_and_inspected(invoke: Invoke, run_folder: Path, tmp_p
     text = invoke("inspect", model).out
     assert "1 ms, trained at 10 ms" in text
     assert "34x34x2, downsample 2, sum of each bin -> 578 inputs" in text
+
+
+@pytest.mark.parametrize("neuron", SPIKING)
+def test_an_export_counts_the_neurons_that_amplify(
+    invoke: Invoke, tmp_path: Path, neuron: str
+) -> None:
+    network = make_network(neuron, (64,))
+    save_network(network, tmp_path / "run")
+    arguments = ("export", tmp_path / "run", "--dt", "2ms", "-o", tmp_path / "model.onnx")
+    report = invoke(*arguments, "--json").json
+    assert isinstance(report, dict)
+    layer = layer_of(network.spec.layers[0])
+    at_home = source_coefficients(layer.neuron, layer.parameters)
+    growing = int((spectral_radius(at_home.A) >= 1.0).sum())
+    assert report["neurons_with_spectral_radius_of_1_or_more"] == {"layer0": growing, "readout": 0}
+    assert (growing > 0) == (neuron in ("adlif", "radlif"))
+    note = f"note: {growing} neurons of layer0 have a spectral radius of 1 or more"
+    assert (note in invoke(*arguments).out) == (growing > 0)
 
 
 def test_an_export_names_method_and_time_step(
