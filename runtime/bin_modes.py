@@ -25,22 +25,22 @@ class Cut(NamedTuple):
     unit_us: int
 
 
-def cut_of(spec: InputSpec, dt_us: int) -> Cut:
-    """Return how bins of `dt_us` are counted.
+def cut_of(spec: InputSpec, dt_us: int, opened: int = 1) -> Cut:
+    """Return how bins of `dt_us` are counted, `opened` of them at a time.
 
     Raises:
-        InputError: the units of a bin would not fit into memory.
+        InputError: the units of the open bins would not fit into memory.
     """
     if spec.bin_mode != "max":
         return Cut(dt_us, 1, dt_us)
     unit_us = spec.bin_unit_us
     # A bin begins at any multiple of the common divisor after the edge of a unit.
     parts = -(-(unit_us - math.gcd(dt_us, unit_us) + dt_us) // unit_us)
-    if parts * spec.size * 4 > _MOST_BYTES:
+    if parts > 1 and opened * parts * spec.size * 4 > _MOST_BYTES:
         raise InputError(
-            f"bin mode max counts {parts:,} units of {unit_us} us in each bin of {dt_us} us for "
-            f"{spec.size:,} inputs, which does not fit; take a shorter dt or train with a longer "
-            "bin_unit"
+            f"bin mode max counts {parts:,} units of {unit_us} us in each of {opened:,} open bins "
+            f"of {dt_us} us for {spec.size:,} inputs, which does not fit; take a shorter dt or "
+            "lateness, or train with a longer bin_unit"
         )
     return Cut(dt_us, parts, unit_us)
 

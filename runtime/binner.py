@@ -56,8 +56,8 @@ class Binner:
         self._counters = counters
         self._patience = -(-lateness_us // dt_us)
         self._silence = -(-silence_us // dt_us)
-        self._cut = cut_of(layout.spec, dt_us)
         self._opened = self._patience + 1
+        self._cut = cut_of(layout.spec, dt_us, self._opened)
         rows = self._opened * self._cut.parts
         self._window: Bins = np.zeros((rows, layout.inputs), np.float32)
         self._rows = self._window.reshape(self._opened, self._cut.parts, layout.inputs)

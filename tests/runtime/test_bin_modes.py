@@ -151,3 +151,7 @@ def test_units_too_many_to_count_are_refused() -> None:
     spec = InputSpec(GridSpec(1280, 720), bin_mode="max", bin_unit_us=1)
     with pytest.raises(InputError, match=r"max counts 10,000 units of 1 us .* longer bin_unit"):
         Binner(layout_of(spec), 10_000, Counters())
+    patient = layout_of(replace(spec, bin_unit_us=1_000))
+    assert Binner(patient, 2_000, Counters()).dt_us == 2_000
+    with pytest.raises(InputError, match=r"2 units of 1000 us in each of 501 open bins"):
+        Binner(patient, 2_000, Counters(), lateness_us=1_000_000)
