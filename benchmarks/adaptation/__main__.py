@@ -4,6 +4,7 @@ import argparse
 import os
 import signal
 import sys
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 from benchmarks.adaptation.estimate import Estimate
@@ -47,6 +48,13 @@ def main(arguments: list[str] | None = None) -> int:
         except KeyboardInterrupt:
             print("stopped; the same command goes on from here", file=sys.stderr)
             return 130
+        except BrokenProcessPool:
+            print(
+                "a worker was killed, perhaps for memory; the same command goes on from here, with "
+                "--jobs 1 in less of it",
+                file=sys.stderr,
+            )
+            return 1
         failed = outcome.failed
         print(f"{outcome.done} jobs done, {outcome.before} were done before, {len(failed)} failed")
     command = f"python -m benchmarks.adaptation --data-root FOLDER{' --quick' * options.quick}"
@@ -83,10 +91,9 @@ def _list(studies: list[Study], workers: int, *, quick: bool) -> None:
     for study in studies:
         plan = jobs_of([study], quick=quick)
         trains = sum(isinstance(planned.job, Train) for planned in plan)
+        tests = len(plan) - trains
         total = duration(estimate.total_s(planned.job for planned in plan) / workers)
-        print(
-            f"{study.name}: {trains} networks, {len(plan) - trains} tests, roughly {total} on {workers} cores"
-        )
+        print(f"{study.name}: {trains} networks, {tests} tests, roughly {total} on {workers} cores")
         print(f"    {study.question}")
     plan = jobs_of(studies, quick=quick)
     total = duration(estimate.total_s(planned.job for planned in plan) / workers)
