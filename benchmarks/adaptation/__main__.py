@@ -4,6 +4,7 @@ import argparse
 import os
 import signal
 import sys
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 from benchmarks.adaptation.estimate import Estimate
@@ -33,7 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
     out = options.out or (runs / "results" if options.quick else Path("docs/results"))
     places = Places(options.data_root, runs)
     if options.list:
-        _list(studies, quick=options.quick)
+        _list(studies, options.jobs, quick=options.quick)
         return 0
     failed: dict[str, str] = {}
     if not options.report:
@@ -47,6 +48,13 @@ def main(arguments: list[str] | None = None) -> int:
         except KeyboardInterrupt:
             print("stopped; the same command goes on from here", file=sys.stderr)
             return 130
+        except BrokenProcessPool:
+            print(
+                "a worker was killed, perhaps for memory; the same command goes on from here, with "
+                "--jobs 1 in less of it",
+                file=sys.stderr,
+            )
+            return 1
         failed = outcome.failed
         print(f"{outcome.done} jobs done, {outcome.before} were done before, {len(failed)} failed")
     command = f"python -m benchmarks.adaptation --data-root FOLDER{' --quick' * options.quick}"
@@ -78,14 +86,18 @@ def _tell(failed: dict[str, str]) -> None:
         print(f"failed: {jobs[0]}{others}: {reason}", file=sys.stderr)
 
 
-def _list(studies: list[Study], *, quick: bool) -> None:
+def _list(studies: list[Study], workers: int, *, quick: bool) -> None:
     estimate = Estimate()
     for study in studies:
         plan = jobs_of([study], quick=quick)
         trains = sum(isinstance(planned.job, Train) for planned in plan)
-        total = duration(estimate.total_s(planned.job for planned in plan))
-        print(f"{study.name}: {trains} networks, {len(plan) - trains} tests, roughly {total}")
+        tests = len(plan) - trains
+        total = duration(estimate.total_s(planned.job for planned in plan) / workers)
+        print(f"{study.name}: {trains} networks, {tests} tests, roughly {total} on {workers} cores")
         print(f"    {study.question}")
+    plan = jobs_of(studies, quick=quick)
+    total = duration(estimate.total_s(planned.job for planned in plan) / workers)
+    print(f"together: {len(plan)} jobs, those that studies share once, roughly {total}")
 
 
 def _parser() -> argparse.ArgumentParser:

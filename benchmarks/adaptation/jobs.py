@@ -9,7 +9,7 @@ Change = tuple[str, object]
 
 @dataclass(frozen=True, slots=True)
 class Data:
-    """A data set: its preset, its folder under the data root, and its size for the time estimate.
+    """A data set: its preset, its folder under the data root, and sizes for the time estimate.
 
     `folder` is None for a data set that needs none. `heard` ones are sound: their events are kept
     in a cache.
@@ -21,6 +21,7 @@ class Data:
     train_recordings: int
     test_recordings: int
     recording_ms: float
+    epochs: int
     changes: tuple[Change, ...] = ()
     heard: bool = False
 

@@ -15,11 +15,11 @@ from benchmarks.adaptation.jobs import Change, Data, Evaluate, Planned, Train, W
 DATA = {
     data.name: data
     for data in (
-        Data("fsdd", "fsdd-radlif.toml", "fsdd", 2_700, 180, 430.0, heard=True),
-        Data("nmnist", "nmnist-radlif.toml", "nmnist", 1_000, 100, 306.0),
-        Data("simulated", "simulated-digits.toml", None, 1_397, 400, 100.0),
+        Data("fsdd", "fsdd-radlif.toml", "fsdd", 2_700, 180, 430.0, 30, heard=True),
+        Data("nmnist", "nmnist-radlif.toml", "nmnist", 1_000, 100, 306.0, 80),
+        Data("simulated", "simulated-digits.toml", None, 1_397, 400, 100.0, 80),
         # The paper's own, where tonic can fetch them.
-        Data("shd", "shd-radlif.toml", "shd", 8_156, 2_264, 700.0, (("data.download", True),)),
+        Data("shd", "shd-radlif.toml", "shd", 8_156, 2_264, 700.0, 30, (("data.download", True),)),
         Data(
             "nmnist-full",
             "nmnist-radlif.toml",
@@ -27,6 +27,7 @@ DATA = {
             60_000,
             10_000,
             306.0,
+            10,
             (("data.kind", "nmnist"), ("data.download", True)),
         ),
     )

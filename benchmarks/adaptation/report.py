@@ -17,7 +17,7 @@ from retempo.exporters.files import write_atomically
 def write_report(
     studies: Sequence[Study], places: Places, out: Path, command: str, *, quick: bool
 ) -> list[Path]:
-    """Write the pages of studies and return the files; a study without any result gets none.
+    """Write the pages of all studies that have a result, and return the files.
 
     Raises:
         OSError: a file cannot be written.
@@ -28,13 +28,11 @@ def write_report(
 
     out.mkdir(parents=True, exist_ok=True)
     written: list[Path] = []
-    # Every study has a say in the open questions, whichever pages are asked for.
+    # Whichever studies ran, pages and the links between them are all of one day.
     every = {study.name: study for study in (*STUDIES.values(), *studies)}
     findings = {name: found for name, study in every.items() if (found := found_of(study)).results}
-    for study in studies:
-        if study.name not in findings:
-            continue
-        found = findings[study.name]
+    for name, found in findings.items():
+        study = every[name]
         named = f"{command} --study {study.name}"
         if study.table is not None:
             text = table_page(study, study.table(quick), found, named, out)

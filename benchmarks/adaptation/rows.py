@@ -28,19 +28,25 @@ class Found:
 
 def gather(jobs: Iterable[Job], places: Places) -> Found:
     """Read the results of jobs; those of other settings than today's count as missing."""
-    results, trained, missing = [], {}, []
+    results: list[Result] = []
+    trained: dict[Train, Trained] = {}
+    missing: list[Job] = []
     digests: dict[Train, str] = {}
     for job in jobs:
         train = job if isinstance(job, Train) else job.train
         if train not in digests:
             digests[train] = _digest(train)
-        found = read_trained(job, places) if isinstance(job, Train) else read_result(job, places)
-        if found is None or found.settings != digests[train]:
-            missing.append(job)
-        elif isinstance(job, Train):
-            trained[job] = found
+        if isinstance(job, Train):
+            network = read_trained(job, places)
+            if network is not None and network.settings == digests[train]:
+                trained[job] = network
+                continue
         else:
-            results.append(found)
+            result = read_result(job, places)
+            if result is not None and result.settings == digests[train]:
+                results.append(result)
+                continue
+        missing.append(job)
     return Found(results, trained, missing)
 
 

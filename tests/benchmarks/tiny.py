@@ -10,7 +10,7 @@ from retempo.sensors.files import write_nmnist
 from tests.builders import make_chunk
 
 RECORDINGS = 8
-DATA = Data("tiny", "nmnist-radlif.toml", "tiny", RECORDINGS, RECORDINGS, 50.0)
+DATA = Data("tiny", "nmnist-radlif.toml", "tiny", RECORDINGS, RECORDINGS, 50.0, 1)
 TINY: tuple[Change, ...] = (
     ("network.hidden", (8,)),
     ("fit.epochs", 1),
