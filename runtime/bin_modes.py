@@ -18,11 +18,14 @@ _MOST_BYTES = 1 << 30
 
 
 class Cut(NamedTuple):
-    """How time is cut: `parts` rows a bin, one for each unit of `unit_us` that a bin can touch."""
+    """How time is cut: `parts` rows a bin, one for each unit of `unit_us` that a bin can touch.
+
+    `unit_us` is None where that is one.
+    """
 
     dt_us: int
     parts: int
-    unit_us: int
+    unit_us: int | None
 
 
 def cut_of(spec: InputSpec, dt_us: int, opened: int = 1) -> Cut:
@@ -32,7 +35,7 @@ def cut_of(spec: InputSpec, dt_us: int, opened: int = 1) -> Cut:
         InputError: the units of the open bins would not fit into memory.
     """
     if spec.bin_mode != "max":
-        return Cut(dt_us, 1, dt_us)
+        return Cut(dt_us, 1, None)
     unit_us = spec.bin_unit_us
     # A bin begins at any multiple of the common divisor after the edge of a unit.
     parts = -(-(unit_us - math.gcd(dt_us, unit_us) + dt_us) // unit_us)
@@ -42,7 +45,7 @@ def cut_of(spec: InputSpec, dt_us: int, opened: int = 1) -> Cut:
             f"of {dt_us} us for {spec.size:,} inputs, which does not fit; take a shorter dt or "
             "lateness, or train with a longer bin_unit"
         )
-    return Cut(dt_us, parts, unit_us)
+    return Cut(dt_us, parts, unit_us if parts > 1 else None)
 
 
 def inputs_of(counts: NDArray[np.float32], spec: InputSpec, dt_us: int) -> NDArray[np.float32]:

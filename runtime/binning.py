@@ -139,7 +139,7 @@ def bin_events(
     head: int,
     dt_us: int,
     parts: int,
-    unit_us: int,
+    unit_us: int | None,
     columns: Index,
     rows: Index,
     plane: int,
@@ -180,7 +180,8 @@ def bin_events(
             slot = (head + ahead) % opened
             bin_low = low + ahead * dt_us
             bin_high = bin_low + dt_us
-            if parts > 1:
+            # None is a type of its own to Numba: bins of one part have a kernel without this.
+            if unit_us is not None:
                 unit = t // unit_us
                 slot = slot * parts + unit - bin_low // unit_us
                 bin_low = max(bin_low, unit * unit_us)
@@ -204,7 +205,7 @@ def bin_events_numpy(
     head: int,
     dt_us: int,
     parts: int,
-    unit_us: int,
+    unit_us: int | None,
     columns: Index,
     rows: Index,
     plane: int,
@@ -226,7 +227,7 @@ def bin_events_numpy(
     masked[masked] = mask[y[masked], x[masked]] if mask.size else False
     kept = inside & ~late & ~masked
     ahead = (t_us[kept] - low) // dt_us
-    unit = t_us[kept] // unit_us - (low + ahead * dt_us) // unit_us if parts > 1 else 0
+    unit = t_us[kept] // unit_us - (low + ahead * dt_us) // unit_us if unit_us else 0
     slots = (head + ahead) % opened * parts + unit
     np.add.at(window, (slots, columns[x[kept]] + rows[y[kept]] + plane * on[kept]), 1)
     counts[:LATEST] += np.array([kept.sum(), late.sum(), (~inside).sum(), masked.sum()])

@@ -214,7 +214,7 @@ def test_measuring_by_nothing(
     short = tmp_path / "short.bin"
     short.write_bytes(recording.read_bytes()[:100])
     other = tmp_path / "other.csv"
-    other.write_text("t,x,y,p\n1,200,1,1\n2,3,1,0\n")
+    other.write_text("t,x@64,y@48,on\n0,1,1,1\n")
     model = tmp_path / "model.onnx"
     export = ("export", run_folder, "--dt", "1ms", "-o", model)
     cases: list[tuple[list[object], str]] = [
@@ -222,7 +222,7 @@ def test_measuring_by_nothing(
         (["--unlabelled", tmp_path / "empty"], "no recording in"),
         (["--unlabelled", short], "expected at least 100 to measure by"),
         (["--unlabelled", tmp_path / "nowhere.bin"], "nowhere.bin does not exist"),
-        (["--unlabelled", other], "other.csv"),
+        (["--unlabelled", recording, other], "other.csv is 64x48x2"),
     ]
     for options, message in cases:
         line = one_line(invoke(*export, "--normalisation", "measured", *options))

@@ -144,7 +144,7 @@ def test_the_parts_of_a_bin_hold_all_its_units(dt_us: int, unit_us: int, number:
     assert last - first < cut.parts
     if dt_us % unit_us == 0:
         assert cut.parts == dt_us // unit_us
-    assert cut_of(GRID, dt_us) == (dt_us, 1, dt_us)
+    assert cut_of(GRID, dt_us) == (dt_us, 1, None)
 
 
 def test_units_too_many_to_count_are_refused() -> None:
