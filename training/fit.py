@@ -20,6 +20,7 @@ from retempo.runtime.units import parse_dt_us
 from retempo.sensors.geometry import Geometry, GridGeometry
 from retempo.training.augmentation import check_augmentation
 from retempo.training.batches import BinPlan
+from retempo.training.checkpoint import to_network
 from retempo.training.config import FitConfig, InputConfig, TrainConfig, check_config
 from retempo.training.datasets import Dataset, limited, open_dataset, subset
 from retempo.training.epochs import new_module, run_epochs
@@ -31,7 +32,6 @@ from retempo.training.history import (
     draw_curve,
     encode_history,
 )
-from retempo.training.network import to_network
 from retempo.training.occupancy import occupancy
 from retempo.training.progress import Progress, Silent, choose_progress
 from retempo.training.statistics import input_correlation

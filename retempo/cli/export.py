@@ -42,7 +42,9 @@ def run(
     recordings = open_unlabelled(unlabelled, normalisation, network.spec.input, str(run))
     measured = measure(network, recordings, dt_us) if recordings else None
     resolution = resolve(network.spec, dt_us, method or "auto", normalisation, measured)
-    moved = resolution.normalisation in ("paper", "independent", "matched") and dt_us != source_dt_us
+    moved = (
+        resolution.normalisation in ("paper", "independent", "matched") and dt_us != source_dt_us
+    )
     note = scale_note(network.spec.input) if moved else None
     growing = {
         layer.name: int((spectral_radius(layer.A) >= 1.0).sum()) for layer in resolution.layers

@@ -15,11 +15,11 @@ from retempo.exporters.step_graph import build_step
 from retempo.exporters.step_model import parse_step
 from retempo.runtime.engine import Engine
 from retempo.runtime.engines import load_engine
+from retempo.training.checkpoint import from_network
 from retempo.training.dynamics import layer_coefficients, step
 from retempo.training.network import (
     LayerModule,
     NetworkModule,
-    from_network,
     zero_diagonal,
 )
 from tests.builders import LINEAR, NONLINEAR, make_inputs, make_network, neuron_names, seeds

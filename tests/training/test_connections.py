@@ -14,6 +14,7 @@ from retempo.exporters.network import Network, load_network, save_network
 from retempo.runtime.binning import layout_of
 from retempo.runtime.errors import ConfigError
 from retempo.training.batches import BinPlan, Kept
+from retempo.training.checkpoint import from_network, to_network
 from retempo.training.config import ConvConfig, NetworkConfig, load_train_config
 from retempo.training.connections import product
 from retempo.training.epochs import accuracy
@@ -24,9 +25,7 @@ from retempo.training.layers import planned_layers
 from retempo.training.network import (
     LayerModule,
     NetworkModule,
-    from_network,
     per_neuron,
-    to_network,
 )
 from tests.conv_builders import conv_networks, make_conv_network
 from tests.training.test_fit import make_config, make_dataset
@@ -147,7 +146,7 @@ def test_a_map_whose_neurons_differ_is_not_trained_further() -> None:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ('neuron = "lief", channels = 1, kernel = 1', "unknown neuron 'lief'; known are adlif"),
+        ('neuron = "lief", channels = 1, kernel = 1', "unknown neuron 'lief'; known are adex"),
         ('neuron = "leaky_readout", channels = 1, kernel = 1', "expected one that spikes"),
     ],
 )

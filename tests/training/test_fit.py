@@ -21,6 +21,7 @@ from retempo.sensors.events import EventChunk
 from retempo.sensors.files import write_nmnist
 from retempo.sensors.geometry import ChannelGeometry, GridGeometry
 from retempo.training.batches import BinPlan, Kept
+from retempo.training.checkpoint import from_network
 from retempo.training.config import (
     AugmentConfig,
     DataConfig,
@@ -34,7 +35,6 @@ from retempo.training.epochs import accuracy
 from retempo.training.errors import DatasetError, DivergedError, TrainingError
 from retempo.training.fit import fit, split, train
 from retempo.training.history import Epoch
-from retempo.training.network import from_network
 from retempo.training.occupancy import occupancy
 from retempo.training.progress import LiveLine, progress_line
 from tests.builders import make_chunk

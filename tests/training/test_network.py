@@ -13,14 +13,13 @@ from retempo.exporters.network import Network, load_network, save_network
 from retempo.exporters.neurons import NEURONS
 from retempo.exporters.reference import State, step, zero_state
 from retempo.exporters.resolution import Resolution, resolve
+from retempo.training.checkpoint import from_network, to_network
 from retempo.training.errors import TrainingError
 from retempo.training.network import (
     LayerModule,
     NetworkModule,
-    from_network,
     layer_shapes,
     mean_over_steps,
-    to_network,
 )
 from tests.builders import make_inputs, make_network, neuron_names, seeds
 
