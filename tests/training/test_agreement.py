@@ -20,6 +20,7 @@ from retempo.training.dynamics import layer_coefficients, step
 from retempo.training.network import (
     LayerModule,
     NetworkModule,
+    per_neuron,
     zero_diagonal,
 )
 from tests.builders import LINEAR, NONLINEAR, make_inputs, make_network, neuron_names, seeds
@@ -56,7 +57,7 @@ def torch_step(
     for layer in layers_of(module):
         shape = layer.shape
         V = None if layer.V is None else zero_diagonal(layer.V)
-        coefficients = layer_coefficients(shape.neuron, dict(layer.own), V, shape.threshold)
+        coefficients = layer_coefficients(shape.neuron, per_neuron(layer), V, shape.threshold)
         before = torch.from_numpy(state[f"{shape.name}.state"])
         silent = np.zeros(before.shape[1:], np.float32)
         heard = torch.from_numpy(state.get(f"{shape.name}.spikes", silent))
