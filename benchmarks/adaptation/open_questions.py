@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 
 from benchmarks.adaptation.pictures import ratio_name
 from benchmarks.adaptation.plan import BROKEN, EXTREME
-from benchmarks.adaptation.rows import Found, grouped, mean_percent
+from benchmarks.adaptation.rows import Found, grouped, homes, mean_percent
 from benchmarks.adaptation.store import Result
 from benchmarks.adaptation.tables import markdown
 from benchmarks.adaptation.verdicts import verdicts
@@ -41,6 +41,8 @@ def open_questions(findings: Findings, command: str) -> str:
 def _ratios(findings: Findings, sizes: tuple[float, ...]) -> str:
     """Every way at ratios far from one or between whole numbers, from each data set's coarsest."""
     rows, links = [], []
+    finer: list[tuple[float, str]] = []
+    coarser: list[tuple[float, str]] = []
     for study in _TABLES:
         if study not in findings:
             continue
@@ -55,14 +57,26 @@ def _ratios(findings: Findings, sizes: tuple[float, ...]) -> str:
                     if (r.neuron, r.source_us) == (neuron, source_us)
                     and abs(r.ratio / size - 1.0) < 2e-3
                 ]
+                if not here:
+                    continue
                 by_way = grouped(here, lambda r: r.way)
-                if here:
-                    cells = [_mean(by_way.get(way, [])) for way in _SHOWN]
-                    rows.append([study, neuron, ratio_name(size), *cells])
+                cells = [_mean(by_way.get(way, [])) for way in _SHOWN]
+                rows.append([study, neuron, ratio_name(size), *cells])
+                at_home = homes(results).get((here[0].data, neuron, "", source_us))
+                if "auto" in by_way and at_home:
+                    points = mean_percent(by_way["auto"]) - mean_percent(at_home)
+                    where = f"{study}, {neuron}, {ratio_name(size)}"
+                    (finer if size < 1.0 else coarser).append((points, where))
     if not rows:
         return _NOT_YET
     heads = ("data", "neuron", "ratio", *(f"`{way}`" for way in _SHOWN))
-    return f"{markdown(heads, rows)}\n\nAll sources: {', '.join(links)}."
+    answer = " ".join(
+        f"{direction} `auto` is at best {max(found)[0]:+.1f} points from the network at home "
+        f"({max(found)[1]}) and at worst {min(found)[0]:+.1f} ({min(found)[1]})."
+        for direction, found in (("To finer steps", finer), ("To coarser steps", coarser))
+        if found
+    )
+    return "\n\n".join((answer, markdown(heads, rows), f"All sources: {', '.join(links)}."))
 
 
 _SHOWN = ("none", "tau", "euler", "integral", "auto")
