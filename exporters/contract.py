@@ -130,6 +130,12 @@ def decode_contract(text: str, model: str) -> Contract:
             raise ContractError(
                 f"{model}: resolution.{name} is {getattr(resolution, name)}, not 1 or more"
             )
+    statistics = resolution.statistics
+    if statistics is not None and (resolution.normalisation != "measured" or statistics.bins < 1):
+        raise ContractError(
+            f"{model}: resolution.statistics are of {statistics.bins} bins and the normalisation "
+            f"is {resolution.normalisation}; only measured has statistics, of 1 bin or more"
+        )
     if contract.states != states_of(contract.network, resolution.lag):
         raise ContractError(f"{model}: the contract's states are not those of its layers")
     if contract.readout.tau_us != _readout_tau_us(contract.network):

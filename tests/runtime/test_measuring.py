@@ -185,6 +185,7 @@ def test_without_statistics_or_batch_norm_nothing_is_measured() -> None:
         ("variance", [2.0] * 16, r"the graph's layer0\.gain is not what its contract"),
         ("dt_us", 2_000, "known are those of 2000 us"),
         ("bins", "many", "damaged contract"),
+        ("bins", -5, "statistics are of -5 bins"),
     ],
 )
 def test_a_contract_whose_statistics_were_tampered_with_is_refused(
