@@ -6,7 +6,7 @@ import numpy as np
 
 from retempo.exporters.adaptation import method_named
 from retempo.exporters.adaptation.method import MOST_STEPS
-from retempo.exporters.bin_laws import input_scale
+from retempo.exporters.bin_laws import input_scale, scale_note
 from retempo.exporters.description import (
     LONGEST_DT_US,
     NetworkSpec,
@@ -126,6 +126,20 @@ def resolve(
         _refuse_overflow(layer, method, rho)
         layers.append(layer)
     return Resolution(dt_us, method, rule, schedule.lag, schedule.substeps, tuple(layers), measured)
+
+
+def note_of(network: NetworkSpec, resolution: Resolution) -> str | None:
+    """Return what a user should know of a resolution's normalisation, None if nothing is amiss."""
+    rule, dt_us = resolution.normalisation, resolution.dt_us
+    if dt_us == network.source_dt_us or rule not in ("paper", "independent", "matched"):
+        return None
+    notes = [scale_note(network.input)]
+    if rule == "matched" and dt_us > network.source_dt_us and network.input_correlation is None:
+        notes.append(
+            "the network does not keep the autocorrelation of its input, so matched is paper; "
+            "train it again, or use --normalisation measured"
+        )
+    return "; ".join(note for note in notes if note) or None
 
 
 def _sensor_gain(
