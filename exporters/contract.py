@@ -36,7 +36,8 @@ class ResolutionSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class StateSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A tensor that a stream carries from step to step; `-1` in its shape is the batch axis.
 
-    The step reads what it wrote `lag` steps ago, between whole steps the two nearest, weighted.
+    The step reads what it wrote `lag` inner steps ago, between whole steps the two nearest,
+    weighted.
     """
 
     name: str

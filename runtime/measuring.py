@@ -74,7 +74,7 @@ def measure(network: Network, recordings: Iterable[Iterable[EventChunk]], dt_us:
     weights = network.weights[f"{first.name}.W"].astype(np.float64)
     moments = Moments(first.neurons)
     for block in _blocks(recordings, layout, dt_us):
-        moments.add(product(connection, weights, block))
+        moments.add(np.asarray(product(connection, weights, block), np.float64))
     if moments.count < FEWEST_BINS:
         raise InputError(
             f"the unlabelled recordings are {moments.count} bins of {dt_us} us, expected at least "
