@@ -190,13 +190,13 @@ def product(connection: Connection, W: Float, x: Float) -> Float:
         tiles = sliding_window_view(x, (window, window), (2, 3))[:, :, ::window, ::window]
         x = tiles.max((4, 5)) if connection.pool.kind == "max" else tiles.mean((4, 5))
     if isinstance(connection, DenseSpec):
-        return x.reshape(len(x), -1) @ W
+        return x.reshape(len(x), len(W)) @ W
     edge = (connection.padding, connection.padding)
     padded = np.pad(x, ((0, 0), (0, 0), edge, edge))
     patches = sliding_window_view(padded, W.shape[2:], (2, 3))
     patches = patches[:, :, :: connection.stride, :: connection.stride]
     map_ = np.tensordot(patches, W, ((1, 4, 5), (1, 2, 3)))
-    return np.moveaxis(map_, 3, 1).reshape(len(x), -1)
+    return np.moveaxis(map_, 3, 1).reshape(len(x), prod(map_.shape[1:]))
 
 
 def add_product(graph: Nodes, name: str, connection: Connection, W: str, signal: str) -> str:

@@ -36,7 +36,8 @@ class ResolutionSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class StateSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A tensor that a stream carries from step to step; `-1` in its shape is the batch axis.
 
-    The step reads what it wrote `lag` steps ago, between whole steps the two nearest, weighted.
+    The step reads what it wrote `lag` inner steps ago, between whole steps the two nearest,
+    weighted.
     """
 
     name: str
@@ -130,6 +131,12 @@ def decode_contract(text: str, model: str) -> Contract:
             raise ContractError(
                 f"{model}: resolution.{name} is {getattr(resolution, name)}, not 1 or more"
             )
+    statistics = resolution.statistics
+    if statistics is not None and (resolution.normalisation != "measured" or statistics.bins < 1):
+        raise ContractError(
+            f"{model}: resolution.statistics are of {statistics.bins} bins and the normalisation "
+            f"is {resolution.normalisation}; only measured has statistics, of 1 bin or more"
+        )
     if contract.states != states_of(contract.network, resolution.lag):
         raise ContractError(f"{model}: the contract's states are not those of its layers")
     if contract.readout.tau_us != _readout_tau_us(contract.network):

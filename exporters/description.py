@@ -24,6 +24,9 @@ from retempo.exporters.normalisation import BatchNorm, no_batch_norm
 
 DESCRIPTION_VERSION = 1
 
+# A day: longer than any bin worth waiting for, and far from where 64 bits end.
+LONGEST_DT_US = 86_400_000_000
+
 BinMode = Literal["sum", "binary", "max", "mean"]
 
 
@@ -166,12 +169,14 @@ def check_network(spec: NetworkSpec) -> None:
             f"network description has version {spec.version}, this Retempo reads "
             f"{DESCRIPTION_VERSION}; export the network again"
         )
-    if spec.source_dt_us < 1:
-        raise NetworkError(f"source_dt_us is {spec.source_dt_us}, expected at least 1")
+    for key, value in (
+        ("source_dt_us", spec.source_dt_us),
+        ("bin_unit_us", spec.input.bin_unit_us),
+    ):
+        if not 1 <= value <= LONGEST_DT_US:
+            raise NetworkError(f"{key} is {value}, expected at least 1 and at most a day")
     if spec.input.downsample < 1:
         raise NetworkError(f"downsample is {spec.input.downsample}, expected at least 1")
-    if spec.input.bin_unit_us < 1:
-        raise NetworkError(f"bin_unit_us is {spec.input.bin_unit_us}, expected at least 1")
     if spec.input.occupancy is not None and not 0.0 < spec.input.occupancy < 1.0:
         raise NetworkError(f"occupancy is {spec.input.occupancy}, expected between 0 and 1")
     if not spec.layers:
@@ -179,8 +184,8 @@ def check_network(spec: NetworkSpec) -> None:
     names = [layer.name for layer in spec.layers]
     if len(set(names)) != len(names) or not all(name.isidentifier() for name in names):
         raise NetworkError(f"layer names must be distinct identifiers, got {', '.join(names)}")
-    correlation = np.array(spec.input_correlation or [1.0])
-    if correlation[0] != 1.0 or not (np.abs(correlation) <= 1.0 + 1e-9).all():
+    correlation = [1.0] if spec.input_correlation is None else spec.input_correlation
+    if correlation[:1] != [1.0] or not (np.abs(correlation) <= 1.0 + 1e-9).all():
         raise NetworkError("input_correlation is no autocorrelation: 1 at first, then within 1")
     inputs, shape = spec.input.size, spec.input.shape
     for position, layer in enumerate(spec.layers):

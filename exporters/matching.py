@@ -55,7 +55,11 @@ def _held_swing(response: Array, correlation: Array, steps: int) -> Array:
     bins = len(response) // steps + 2
     between = _between_bins(correlation, steps, bins)
     squares = np.zeros(response.shape[1])
-    for phase in range(steps):
+    # Wherever a bin begins before all of the response, the whole of it lies within that bin.
+    within = max(0, steps - len(response))
+    if within:
+        squares += within * between[0] * np.square(response.sum(axis=0))
+    for phase in range(within, steps):
         by_bin = np.zeros((bins, response.shape[1]))
         np.add.at(by_bin, (np.arange(len(response)) + phase) // steps, response)
         squares += _quadratic(by_bin, between)

@@ -5,8 +5,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from retempo.exporters.adaptation import method_named
-from retempo.exporters.bin_laws import input_scale
-from retempo.exporters.description import NetworkSpec, is_linear, layer_of, norm_of
+from retempo.exporters.adaptation.method import MOST_STEPS
+from retempo.exporters.bin_laws import input_scale, scale_note
+from retempo.exporters.description import (
+    LONGEST_DT_US,
+    NetworkSpec,
+    is_linear,
+    layer_of,
+    norm_of,
+)
 from retempo.exporters.errors import AdaptationError, UnfitError
 from retempo.exporters.matching import swing_ratio
 from retempo.exporters.neurons import neuron_named, source_coefficients
@@ -58,10 +65,12 @@ def check_dt_us(dt_us: int) -> None:
     """Check a time step.
 
     Raises:
-        AdaptationError: it is no positive number of microseconds.
+        AdaptationError: it is no positive number of microseconds, or more than a day.
     """
-    if isinstance(dt_us, bool) or not isinstance(dt_us, int) or dt_us < 1:
-        raise AdaptationError(f"a time step is a positive number of whole us, got {dt_us}")
+    if isinstance(dt_us, bool) or not isinstance(dt_us, int) or not 1 <= dt_us <= LONGEST_DT_US:
+        raise AdaptationError(
+            f"a time step is a positive number of whole us, at most a day, got {dt_us}"
+        )
 
 
 def resolve(
@@ -119,6 +128,20 @@ def resolve(
     return Resolution(dt_us, method, rule, schedule.lag, schedule.substeps, tuple(layers), measured)
 
 
+def note_of(network: NetworkSpec, resolution: Resolution) -> str | None:
+    """Return what a user should know of a resolution's normalisation, None if nothing is amiss."""
+    rule, dt_us = resolution.normalisation, resolution.dt_us
+    if dt_us == network.source_dt_us or rule not in ("paper", "independent", "matched"):
+        return None
+    notes = [scale_note(network.input)]
+    if rule == "matched" and dt_us > network.source_dt_us and network.input_correlation is None:
+        notes.append(
+            "the network does not keep the autocorrelation of its input, so matched is paper; "
+            "train it again, or use --normalisation measured"
+        )
+    return "; ".join(note for note in notes if note) or None
+
+
 def _sensor_gain(
     network: NetworkSpec, dt_us: int, substeps: int, rule: str, measured: Statistics | None
 ) -> tuple[Array, Array]:
@@ -134,6 +157,11 @@ def _sensor_gain(
         rule = "paper"  # no spread to keep: the mean current is all that can stay
     moved = move(norm_of(layer), scale, rule)
     if rule == "matched" and network.input_correlation is not None:
+        if rho > MOST_STEPS:
+            raise UnfitError(
+                f"matched looks back into the {rho:,.0f} source steps of a bin, at most "
+                f"{MOST_STEPS:,}; take a step nearer to the source's, or use paper"
+            )
         source = source_coefficients(neuron_named(layer.neuron), layer_of(layer).parameters)
         ratio = swing_ratio(source, np.array(network.input_correlation), rho)
         moved = replace(moved, weight=moved.weight * ratio)

@@ -1,4 +1,4 @@
-"""Build the ONNX step function: `(coefficients, state, x) -> (state, y)`, once a bin.
+"""Build the ONNX step function: `(coefficients, state, x) -> (state, y)`.
 
 A layer of the graph is the general neuron and nothing else, so that other small vectors make any
 other resolution of it. The coefficients are initializers that are inputs too: plain ONNX Runtime

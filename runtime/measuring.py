@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from retempo.exporters.description import norm_of
+from retempo.exporters.connections import product
+from retempo.exporters.description import connection_of, norm_of
 from retempo.exporters.errors import AdaptationError
 from retempo.exporters.network import Network
 from retempo.exporters.statistics import Statistics, replace_statistics
@@ -69,11 +70,11 @@ def measure(network: Network, recordings: Iterable[Iterable[EventChunk]], dt_us:
             varies in them.
     """
     first = network.spec.layers[0]
-    layout = layout_of(network.spec.input)
+    layout, connection = layout_of(network.spec.input), connection_of(first)
     weights = network.weights[f"{first.name}.W"].astype(np.float64)
     moments = Moments(first.neurons)
     for block in _blocks(recordings, layout, dt_us):
-        moments.add(block @ weights)
+        moments.add(np.asarray(product(connection, weights, block), np.float64))
     if moments.count < FEWEST_BINS:
         raise InputError(
             f"the unlabelled recordings are {moments.count} bins of {dt_us} us, expected at least "

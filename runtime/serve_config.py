@@ -47,8 +47,8 @@ class ReadoutConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 class ServeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A deployment.
 
-    `model` is a path relative to the configuration file. `dt`, `method` and `normalisation` are the
-    model's own where they are absent.
+    `model` is a path relative to the configuration file. `dt`, `method` and `normalisation` are, if
+    absent, what `exporters.step_model.StepModel.resolution` takes: the model's own at its own step.
     """
 
     model: str

@@ -26,12 +26,15 @@ def input_correlation(network: Network, dataset: Dataset, plan: BinPlan) -> list
     a current that never varies has `[1.0]`.
     """
     chosen = limited(dataset, MOST_RECORDINGS)
-    currents = [_current(network, chosen, plan, index) for index in range(len(chosen))]
+    heard = (_current(network, chosen, plan, index) for index in range(len(chosen)))
+    currents = [current for current in heard if len(current)]
     return [float(value) for value in correlation_of(currents)]
 
 
 def correlation_of(currents: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
     """Return the autocorrelation of currents, each `(steps, neurons)`, see `input_correlation`."""
+    if not currents:
+        return np.ones(1)
     steps = sum(len(current) for current in currents)
     mean = sum(current.sum(axis=0) for current in currents) / max(1, steps)
     variance = sum(np.square(current - mean).sum(axis=0) for current in currents) / max(1, steps)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from benchmarks.adaptation.jobs import Evaluate, Job, Train
+from benchmarks.adaptation.jobs import Job, Train
 from benchmarks.adaptation.settings import Places, settings_digest
 from benchmarks.adaptation.store import Result, Trained, read_result, read_trained
 
@@ -84,8 +84,3 @@ def homes(results: Iterable[Result]) -> dict[tuple[str, str, str, int], list[Res
     """Return what networks decide at their own time step, by data, neuron, variant and step."""
     at_home = [r for r in results if r.dt_us == r.source_us and r.way == "none"]
     return grouped(at_home, lambda r: (r.data, r.neuron, r.variant, r.source_us))
-
-
-def evaluations(jobs: Iterable[Job]) -> list[Evaluate]:
-    """Return the evaluations among jobs."""
-    return [job for job in jobs if isinstance(job, Evaluate)]

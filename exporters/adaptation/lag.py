@@ -7,7 +7,7 @@ those of the two nearest steps, weighted. Ours; see docs/adaptation.md.
 """
 
 from retempo.exporters.adaptation.exact import adapt_exactly
-from retempo.exporters.adaptation.method import Method, Schedule
+from retempo.exporters.adaptation.method import MOST_STEPS, Method, Schedule
 from retempo.exporters.errors import UnfitError
 
 
@@ -15,12 +15,18 @@ def keep_delay(source_dt_us: int, target_dt_us: int) -> Schedule:
     """Return one step a bin whose feedback is one source step old.
 
     Raises:
-        UnfitError: the target is the coarser one.
+        UnfitError: the target is the coarser one, or over 10,000 times finer.
     """
     if target_dt_us > source_dt_us:
         raise UnfitError(
             f"lag goes from coarse to fine; {source_dt_us} us to {target_dt_us} us is "
             "fine-to-coarse; use the method substep"
+        )
+    if source_dt_us > MOST_STEPS * target_dt_us:
+        raise UnfitError(
+            f"the network would keep the spikes of {source_dt_us / target_dt_us:,.0f} steps of "
+            f"{target_dt_us} us, at most {MOST_STEPS:,}; take a step nearer to the source's "
+            f"{source_dt_us} us, or the method integral"
         )
     return Schedule(lag=source_dt_us / target_dt_us)
 

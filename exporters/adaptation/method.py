@@ -7,8 +7,9 @@ from retempo.exporters.errors import UnfitError
 from retempo.exporters.neurons import Coefficients, Neuron
 from retempo.exporters.neurons.general import Array
 
-# A bin of more inner steps than this stalls a stream longer than any sensor waits.
-MOST_SUBSTEPS = 10_000
+# A bin of more inner steps than this stalls a stream longer than any sensor waits; a lag of more
+# makes a state of gigabytes.
+MOST_STEPS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +46,10 @@ def inner_steps(source_dt_us: int, target_dt_us: int) -> Schedule:
         UnfitError: a bin would take over 10,000 inner steps.
     """
     substeps = max(1, -(-target_dt_us // source_dt_us))
-    if substeps > MOST_SUBSTEPS:
+    if substeps > MOST_STEPS:
         raise UnfitError(
             f"the network would be stepped {substeps:,} times a bin of {target_dt_us} us, at most "
-            f"{MOST_SUBSTEPS:,}; take a step nearer to the source's {source_dt_us} us"
+            f"{MOST_STEPS:,}; take a step nearer to the source's {source_dt_us} us"
         )
     return Schedule(substeps)
 

@@ -16,7 +16,7 @@ def run(
     ),
     json: Json = False,
 ) -> None:
-    """Stream recordings to a daemon over ZeroMQ and measure every adaptation method."""
+    """Stream recordings to a daemon over ZeroMQ and measure adaptation methods."""
     from rich.console import Console
 
     from retempo.cli.tables import accuracy_table

@@ -30,22 +30,20 @@ def run(
     """Export a trained network as one ONNX step function at a time resolution."""
     from retempo.cli.unlabelled import open_unlabelled
     from retempo.exporters.adaptation.powers import spectral_radius
-    from retempo.exporters.bin_laws import scale_note
     from retempo.exporters.network import load_network
-    from retempo.exporters.resolution import resolve
+    from retempo.exporters.resolution import note_of, resolve
     from retempo.exporters.step_graph import write_step
     from retempo.runtime.measuring import measure
 
     network = load_network(run)
     source_dt_us = network.spec.source_dt_us
     dt_us = dt_of(dt) or source_dt_us
+    # Measuring takes a while: what cannot be resolved by any statistics is said before it.
+    resolve(network.spec, dt_us, method or "auto", "none")
     recordings = open_unlabelled(unlabelled, normalisation, network.spec.input, str(run))
     measured = measure(network, recordings, dt_us) if recordings else None
     resolution = resolve(network.spec, dt_us, method or "auto", normalisation, measured)
-    moved = (
-        resolution.normalisation in ("paper", "independent", "matched") and dt_us != source_dt_us
-    )
-    note = scale_note(network.spec.input) if moved else None
+    note = note_of(network.spec, resolution)
     growing = {
         layer.name: int((spectral_radius(layer.A) >= 1.0).sum()) for layer in resolution.layers
     }

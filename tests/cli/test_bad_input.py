@@ -229,6 +229,9 @@ def test_measuring_by_nothing(
         assert message in line
     line = one_line(invoke(*export, "--unlabelled", recording))
     assert "--unlabelled is for --normalisation measured" in line
+    coarse = ("export", run_folder, "--dt", "20ms", "--method", "lag", "-o", model)
+    measured = ("--normalisation", "measured", "--unlabelled", short)
+    assert "use the method substep" in one_line(invoke(*coarse, *measured))
     assert not model.exists()
 
 

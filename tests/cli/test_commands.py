@@ -219,6 +219,12 @@ def test_an_export_notes_what_its_bins_lack(
     home = invoke("export", tmp_path / "run", "-o", tmp_path / "m.onnx")
     assert "note: the network does not say" not in home.out
     assert "binary of each bin -> 578 inputs" in invoke("inspect", tmp_path / "m.onnx").out
+    bare = Network(replace(network.spec, input_correlation=None), network.weights)
+    save_network(bare, tmp_path / "bare")
+    coarse = invoke("export", tmp_path / "bare", "--dt", "20ms", "-o", tmp_path / "m.onnx")
+    assert "note: the network does not keep the autocorrelation of its input" in coarse.out
+    fine = invoke("export", tmp_path / "bare", "--dt", "1ms", "-o", tmp_path / "m.onnx")
+    assert "note: the network does not keep" not in fine.out
 
 
 def test_evaluate_takes_other_data_sets_than_folders(

@@ -84,6 +84,12 @@ def test_a_product_is_the_sum_over_its_window(network: Network, seed: int) -> No
         np.testing.assert_allclose(ours, by_hand(connection, W, x), rtol=0.0, atol=1e-9)
 
 
+@pytest.mark.parametrize("connection", [DenseSpec(), Conv2dSpec((2, 3, 3), channels=4, kernel=2)])
+def test_a_product_of_no_rows_has_no_rows(connection: Connection) -> None:
+    W = np.ones(weight_shape(connection, 18, 16), np.float32)
+    assert product(connection, W, np.zeros((0, 18), np.float32)).shape == (0, 16)
+
+
 def test_a_grid_sensor_is_laid_out_as_a_convolution_reads_it() -> None:
     """Channel p, row y, column x of the convolution is input `(p * rows + y) * columns + x`."""
     spec = InputSpec(GridSpec(5, 3, 2))

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from retempo.exporters.description import NetworkSpec, check_network
-from retempo.exporters.errors import NetworkError
+from retempo.exporters.errors import NetworkError, UnfitError
 from retempo.exporters.matching import HORIZON, swing_ratio
 from retempo.exporters.neurons import NEURONS, Coefficients, source_coefficients
 from retempo.exporters.neurons.general import Array
@@ -85,6 +85,39 @@ def test_the_ratio_is_finite_and_grows_between_whole_ratios_without_a_jump(
 def test_a_current_that_never_varies_asks_for_nothing() -> None:
     constant = np.ones(HORIZON)
     np.testing.assert_allclose(swing_ratio(draw("radlif", 3), constant, 7.0), 1.0, rtol=1e-4)
+
+
+def test_a_bin_longer_than_the_past_that_counts_costs_no_more_than_that_past() -> None:
+    """Every place where a bin can begin is averaged over, however many there are."""
+    c = draw("adlif", 2)
+    correlation = decaying(0.9)
+    ratio = swing_ratio(c, correlation, 4.0 * HORIZON)
+    response = np.empty((HORIZON, c.neurons))
+    v = c.F.copy()
+    for k in range(HORIZON):
+        response[k] = v[0]
+        v = np.einsum("ijn,jn->in", c.A, v)
+    known = np.append(correlation, np.zeros(9 * HORIZON))
+    steps = np.arange(HORIZON)
+    whole = np.einsum("jn,kn,jk->n", response, response, known[abs(steps[:, None] - steps)])
+    held = np.zeros(c.neurons)
+    size = 4 * HORIZON
+    near = np.arange(2 * size)
+    mean = [
+        known[abs(near[:size, None] - near[None, begin : begin + size])].mean()
+        for begin in (0, size)
+    ]
+    for phase in range(size):
+        first = response[: size - phase].sum(axis=0)
+        second = response[size - phase :].sum(axis=0)
+        held += mean[0] * (first**2 + second**2) + 2.0 * mean[1] * first * second
+    np.testing.assert_allclose(ratio, np.sqrt(whole / (held / size)), rtol=1e-9)
+    assert np.isfinite(swing_ratio(c, correlation, 10_000.0)).all()
+
+
+def test_matched_over_more_source_steps_than_can_be_looked_at_is_refused() -> None:
+    with pytest.raises(UnfitError, match=r"the 10,001 source steps of a bin, at most 10,000"):
+        resolve(with_correlation([1.0, 0.5]), 100_010_000, "integral", "matched")
 
 
 def resolved(network: NetworkSpec, dt_us: int, rule: str) -> LayerResolution:

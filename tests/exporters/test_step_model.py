@@ -124,11 +124,20 @@ def test_a_foreign_model_is_told_to_export() -> None:
         ("resolution.lag", 3, "states are not those of its layers"),
         ("resolution.substeps", 5, "says substeps 5, lag from 10000 to 1000 us has 1"),
         ("resolution.method", "integral", "says lag 10, integral from 10000 to 1000 us has 1"),
+        ("resolution.target_dt_us", 10**30, "a time step is a positive number of whole us"),
+        (
+            "resolution.statistics",
+            {"dt_us": 1_000, "bins": 100, "mean": [0.0] * 16, "variance": [1.0] * 16},
+            "normalisation is paper; only measured has statistics",
+        ),
         ("resolution.method", "best", "unknown method 'best'"),
         ("resolution.normalisation", "none", r"the graph's layer0\.gain is not what its contract"),
         ("readout.tau_us.0", 1.0, "readout is not that of its last layer"),
         ("network.layers.0.threshold", 2.0, r"the graph's layer0\.threshold is not what"),
         ("network.source_dt_us", 0, "source_dt_us is 0"),
+        ("network.source_dt_us", 10**30, "expected at least 1 and at most a day"),
+        ("network.input.bin_unit_us", 10**30, "expected at least 1 and at most a day"),
+        ("network.input_correlation", [], "input_correlation is no autocorrelation"),
         ("network.layers.0.neurons", 17, "17 neurons and 16 values"),
         ("network.layers.0.neuron", "lif", "parameters"),
         ("network.labels", ["a"], "4 outputs, but 1 labels"),
@@ -211,7 +220,7 @@ def test_an_export_into_a_missing_folder_says_so_and_writes_nothing(tmp_path: Pa
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("dt_us", [0, -5])
-def test_a_time_step_is_positive(dt_us: int) -> None:
+@pytest.mark.parametrize("dt_us", [0, -5, 86_400_000_001, 10**30])
+def test_a_time_step_is_positive_and_ends_within_a_day(dt_us: int) -> None:
     with pytest.raises(AdaptationError, match="positive number of whole us"):
         resolve(make_network().spec, dt_us, "integral")

@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from retempo.exporters.connections import product
 from retempo.exporters.contract import METADATA_KEY
-from retempo.exporters.description import BinMode
+from retempo.exporters.description import BinMode, connection_of, norm_of
 from retempo.exporters.errors import AdaptationError, ContractError, UnfitError
 from retempo.exporters.network import Network
 from retempo.exporters.resolution import resolve
@@ -25,6 +26,7 @@ from retempo.runtime.measuring import Moments, measure
 from retempo.runtime.recorded import bin_recording
 from retempo.sensors.events import EventChunk
 from tests.builders import cut, make_chunk, make_network, seeds
+from tests.conv_builders import make_conv_network
 
 NETWORK = make_network()
 RECORDINGS = [make_chunk(3_000, 6, 5, 400_000, seed) for seed in (1, 2, 3)]
@@ -85,6 +87,20 @@ def test_the_normalised_input_of_an_inner_step_has_no_mean_and_unit_variance(
     bins = np.concatenate([bin_recording(r, layout, dt_us)[0] for (r,) in recordings])
     current = layer.gain * (bins @ NETWORK.weights["layer0.W"]) + layer.bias
     normalised = (current - norm.bias) / norm.weight
+    np.testing.assert_allclose(normalised.mean(axis=0), 0.0, atol=1e-4)
+    np.testing.assert_allclose(normalised.std(axis=0), 1.0, rtol=1e-3)
+
+
+@pytest.mark.parametrize("dt_us", [2_500, 40_000])
+def test_a_convolution_fed_by_the_sensor_is_measured_as_any_layer(dt_us: int) -> None:
+    network = make_conv_network()
+    chunk = make_chunk(30_000, 6, 7, 8_000_000)
+    found = measure(network, [[chunk]], dt_us)
+    resolution = resolve(network.spec, dt_us, "auto", "measured", found)
+    layer, spec = resolution.layers[0], network.spec.layers[0]
+    bins = bin_recording(chunk, layout_of(network.spec.input), dt_us)[0]
+    z = product(connection_of(spec), network.weights["layer0.W"], bins)
+    normalised = (layer.gain * z + layer.bias - norm_of(spec).bias) / norm_of(spec).weight
     np.testing.assert_allclose(normalised.mean(axis=0), 0.0, atol=1e-4)
     np.testing.assert_allclose(normalised.std(axis=0), 1.0, rtol=1e-3)
 
@@ -169,6 +185,7 @@ def test_without_statistics_or_batch_norm_nothing_is_measured() -> None:
         ("variance", [2.0] * 16, r"the graph's layer0\.gain is not what its contract"),
         ("dt_us", 2_000, "known are those of 2000 us"),
         ("bins", "many", "damaged contract"),
+        ("bins", -5, "statistics are of -5 bins"),
     ],
 )
 def test_a_contract_whose_statistics_were_tampered_with_is_refused(
