@@ -10,7 +10,7 @@ from retempo.exporters.network import Network
 from retempo.exporters.resolution import resolve
 from retempo.exporters.step_graph import build_step
 from retempo.exporters.step_model import StepModel, network_of, parse_step
-from retempo.runtime.binning import layout_of
+from retempo.runtime.binning import BinLayout, layout_of
 from retempo.runtime.bulk import SparseBins, decide_all, sparse_bins, without_zeros
 from retempo.runtime.engines import load_engine
 from retempo.runtime.errors import InputError
@@ -61,6 +61,7 @@ def evaluate(
     normalisation: str | None = None,
     unlabelled: Sequence[Iterable[EventChunk]] = (),
     input_adaptation: str | None = None,
+    sensor_dt_us: int | None = None,
     batch: int = 1,
     on_result: Callable[[Accuracy], None] = lambda _: None,
 ) -> list[Accuracy]:
@@ -76,6 +77,8 @@ def evaluate(
         unlabelled: the chunks of each recording that the rule `measured` measures at every step.
         input_adaptation: a way of `runtime.rebinning`; adds the result `input:<way>` of the network
             at its source step, fed with bins of each time step made into its own.
+        sensor_dt_us: the step of the bins that the sensor gives; instead of the above, the bins of
+            every time step are made of them, and each result is named `<method>, <way>`.
         batch: recordings stepped together; 1 gives the decisions of a replay bit for bit.
         on_result: told each result as it comes.
 
@@ -89,7 +92,9 @@ def evaluate(
     engine = load_engine(model)
     results: list[Accuracy] = []
 
-    def decide(dt_us: int, name: str, binned: Sequence[SparseBins]) -> Accuracy:
+    def decide(dt_us: int, name: str, binned: Sequence[SparseBins] | str) -> Accuracy:
+        if isinstance(binned, str):
+            return Accuracy(dt_us, name, 0, len(recordings), (), binned)
         decided = decide_all(engine, binned, batch)
         names = tuple(
             None if np.isnan(scores).any() else network.labels[int(scores.argmax())]
@@ -112,37 +117,44 @@ def evaluate(
 
     if input_adaptation is not None:
         check_way(input_adaptation)
+    elif sensor_dt_us is not None:
+        raise InputError(
+            f"bins of {sensor_dt_us} us are made into others by an input adaptation, got none; "
+            "name one, as in input_adaptation='repeat'"
+        )
+    source_dt_us = network.source_dt_us
     for dt_us in dts_us:
         measured = None
         if normalisation == "measured" and methods:
             measured = measure(network_of(model), unlabelled, dt_us)
-        binned = [sparse_bins(chunk, layout, dt_us) for chunk in recordings] if methods else []
+        binned: list[SparseBins] | str = []
+        if sensor_dt_us is not None and input_adaptation is not None:
+            binned = _rebinned(recordings, layout, sensor_dt_us, dt_us, input_adaptation)
+        elif methods:
+            binned = [sparse_bins(chunk, layout, dt_us) for chunk in recordings]
         for method in methods:
+            name = method if sensor_dt_us is None else f"{method}, {input_adaptation}"
             try:
                 engine.set_resolution(model.resolution(dt_us, method, normalisation, measured))
             except UnfitError as error:
-                add(Accuracy(dt_us, method, 0, len(recordings), (), str(error)))
-            else:
-                add(decide(dt_us, method, binned))
-        if input_adaptation is not None:
-            name, source_dt_us = f"input:{input_adaptation}", network.source_dt_us
-            try:
-                check_rebinning(dt_us, source_dt_us, input_adaptation)
-            except InputError as error:
                 add(Accuracy(dt_us, name, 0, len(recordings), (), str(error)))
-                continue
+            else:
+                add(decide(dt_us, name, binned))
+        if input_adaptation is not None and sensor_dt_us is None:
             engine.set_resolution(model.resolution(source_dt_us, "none", "none"))
-            rebinned = [
-                without_zeros(
-                    rebin_recording(
-                        chunk,
-                        layout=layout,
-                        dt_us=dt_us,
-                        source_dt_us=source_dt_us,
-                        how=input_adaptation,
-                    )
-                )
-                for chunk in recordings
-            ]
-            add(decide(dt_us, name, rebinned))
+            rebinned = _rebinned(recordings, layout, dt_us, source_dt_us, input_adaptation)
+            add(decide(dt_us, f"input:{input_adaptation}", rebinned))
     return results
+
+
+def _rebinned(
+    recordings: Sequence[EventChunk], layout: BinLayout, from_us: int, to_us: int, how: str
+) -> list[SparseBins] | str:
+    """Return bins made of other bins, or why they cannot be."""
+    try:
+        check_rebinning(from_us, to_us, how)
+    except InputError as error:
+        return str(error)
+    return [
+        without_zeros(rebin_recording(chunk, layout, from_us, to_us, how)) for chunk in recordings
+    ]

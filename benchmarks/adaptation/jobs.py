@@ -28,12 +28,17 @@ class Data:
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """One way to bring a network to another time step; its name is that of its row."""
+    """One way to bring a network to another time step; its name is that of its row.
+
+    `input_adaptation` changes the bins and leaves the network at its own step; with `sensor_dt_us`
+    it makes the bins of the target of such bins, and the network is adapted.
+    """
 
     name: str
     method: str
     normalisation: str | None = None
     input_adaptation: str | None = None
+    sensor_dt_us: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

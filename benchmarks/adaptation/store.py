@@ -99,7 +99,13 @@ class Store:
         """
         if isinstance(job, Train):
             return _sha(self.settings_of(job), self._listing(job))
-        way = (job.way.method, job.way.normalisation, job.way.input_adaptation)
+        way: tuple[object, ...] = (
+            job.way.method,
+            job.way.normalisation,
+            job.way.input_adaptation,
+        )
+        if job.way.sensor_dt_us is not None:
+            way = (*way, job.way.sensor_dt_us)
         parts = (self.key_of(job.train), self._weight(job.train), job.dt_us, *way, BATCH)
         return _sha(type(job).__name__, *parts)
 

@@ -84,6 +84,7 @@ def _evaluate(job: Evaluate, key: str, settings: str, places: Places) -> Result:
     asked: dict[str, Any] = {}
     if way.input_adaptation is not None:
         asked["input_adaptation"] = way.input_adaptation
+        asked["sensor_dt_us"] = way.sensor_dt_us
     if way.normalisation == "measured":
         asked["unlabelled"] = _unlabelled(_data_sections(config))
     found = evaluate(
@@ -92,7 +93,7 @@ def _evaluate(job: Evaluate, key: str, settings: str, places: Places) -> Result:
         labels,
         [job.dt_us],
         # With another input the network itself stays at its own time step.
-        [way.method] if way.input_adaptation is None else [],
+        [] if way.input_adaptation and way.sensor_dt_us is None else [way.method],
         normalisation=way.normalisation,
         batch=BATCH,
         **asked,

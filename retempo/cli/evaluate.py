@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from retempo.cli.options import Json, Normalisation, Unlabelled, print_json
+from retempo.cli.options import Json, Normalisation, Unlabelled, dt_of, print_json
 
 EXAMPLE = (
     "Example: retempo evaluate runs/nmnist --data recordings/test "
@@ -36,6 +36,14 @@ def run(
             "binary, max or mean from finer ones. Beside the methods named, or alone.",
         ),
     ] = None,
+    sensor_dt: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DURATION",
+            help="Bins as the sensor gives them; those of every --dt are made of them by "
+            "--input-adaptation, and the network is adapted to --dt.",
+        ),
+    ] = None,
     batch: Annotated[
         int, typer.Option(min=1, help="Recordings stepped together; 1 decides exactly as replay.")
     ] = 1,
@@ -56,7 +64,8 @@ def run(
 
     network = load_network(run)
     dts_us = [parse_dt_us(text) for text in dt or []] or [network.spec.source_dt_us]
-    unnamed = METHODS if input_adaptation is None else ()
+    sensor_dt_us = dt_of(sensor_dt)
+    unnamed = METHODS if input_adaptation is None or sensor_dt else ()
     methods = [method_named(name).name for name in method or unnamed]
     if plot is not None:
         writable(plot)
@@ -77,6 +86,7 @@ def run(
         normalisation=normalisation,
         unlabelled=measured_by,
         input_adaptation=input_adaptation,
+        sensor_dt_us=sensor_dt_us,
         batch=batch,
         on_result=lambda r: typer.echo(
             f"{format_duration(r.dt_us)} {r.method}: " + (r.reason or f"{r.percent:.1f} %"),

@@ -91,3 +91,32 @@ def test_measured_needs_something_to_measure() -> None:
         results_of(network_of(), [1_000], ["lag"], normalisation="measured")
     with pytest.raises(AdaptationError, match="unknown normalisation rule"):
         results_of(network_of(), [1_000], ["lag"], normalisation="measurd")
+
+
+def test_a_network_adapted_to_a_finer_step_than_the_sensors_bins_decides_as_at_home() -> None:
+    """With the input held, `lag` is the source network at the source's instants."""
+    network = network_of()
+    home = results_of(network, [10_000], ["none"])[10_000, "none"].decided
+    options = {"input_adaptation": "repeat", "sensor_dt_us": 10_000}
+    results = results_of(network, [10_000, 2_000], ["auto"], **options)
+    assert set(results) == {(10_000, "auto, repeat"), (2_000, "auto, repeat")}
+    assert results[10_000, "auto, repeat"].decided == home
+    assert results[2_000, "auto, repeat"].decided == home
+    assert results[2_000, "auto, repeat"].steps == 5 * results[10_000, "auto, repeat"].steps
+
+
+def test_input_adaptation_is_a_sensor_of_another_step_and_a_network_at_its_own() -> None:
+    network = network_of()
+    by_input = results_of(network, [40_000], [], input_adaptation="repeat")
+    at_home = results_of(
+        network, [10_000], ["none"], input_adaptation="repeat", sensor_dt_us=40_000
+    )
+    assert at_home[10_000, "none, repeat"].decided == by_input[40_000, "input:repeat"].decided
+
+
+def test_bins_of_a_sensor_need_a_way_and_a_whole_ratio() -> None:
+    with pytest.raises(InputError, match="name one, as in input_adaptation='repeat'"):
+        results_of(network_of(), [10_000], ["none"], sensor_dt_us=5_000)
+    options = {"input_adaptation": "repeat", "sensor_dt_us": 10_000}
+    (result,) = results_of(network_of(), [3_000], ["auto"], **options).values()
+    assert "needs a whole ratio" in result.reason

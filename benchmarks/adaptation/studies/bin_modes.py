@@ -28,6 +28,11 @@ def plan(quick: bool) -> Iterator[Planned]:
                 for way in (NONE, INTEGRAL, AUTO):
                     yield Planned(Evaluate(train, dt_us, way), 3)
         whole = Train(data, "radlif", SOURCE_US, 0, "", epochs)
+        # A sensor that bins at the source's step before a network that is adapted to a finer one.
+        for dt_us in FINER_US:
+            for kind in TO_FINER_STEPS:
+                way = Way(f"auto, {kind}", "auto", None, kind, SOURCE_US)
+                yield Planned(Evaluate(whole, dt_us, way), 3)
         for dts_us, kinds in ((COARSER_US, TO_FINER_STEPS), (FINER_US, TO_COARSER_STEPS)):
             for dt_us in dts_us:
                 for kind in kinds:
