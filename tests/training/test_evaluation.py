@@ -6,6 +6,7 @@ from msgspec.structs import replace
 
 from retempo.demo.assets import MODEL
 from retempo.demo.assets import RECORDINGS as DEMO
+from retempo.exporters.adaptation import METHODS
 from retempo.exporters.description import BinMode
 from retempo.exporters.errors import AdaptationError
 from retempo.exporters.network import Network
@@ -17,6 +18,7 @@ from retempo.runtime.engines import load_engine
 from retempo.runtime.errors import InputError
 from retempo.runtime.measuring import measure
 from retempo.sensors.files import open_recording, read_all
+from retempo.training.accuracy_plot import COLOURS
 from retempo.training.evaluation import Accuracy, evaluate, model_of
 
 RECORDINGS = [read_all(open_recording(path)) for path in sorted(DEMO.glob("*.bin"))[:60:5]]
@@ -91,3 +93,8 @@ def test_measured_needs_something_to_measure() -> None:
         results_of(network_of(), [1_000], ["lag"], normalisation="measured")
     with pytest.raises(AdaptationError, match="unknown normalisation rule"):
         results_of(network_of(), [1_000], ["lag"], normalisation="measurd")
+
+
+def test_every_method_is_drawn_in_a_colour_of_its_own() -> None:
+    assert set(COLOURS) == set(METHODS)
+    assert len(set(COLOURS.values())) == len(COLOURS)
