@@ -10,6 +10,7 @@ from retempo.exporters.bin_laws import input_scale, scale_note
 from retempo.exporters.description import (
     LONGEST_DT_US,
     NetworkSpec,
+    connection_of,
     is_linear,
     layer_of,
     norm_of,
@@ -134,6 +135,12 @@ def note_of(network: NetworkSpec, resolution: Resolution) -> str | None:
     if dt_us == network.source_dt_us or rule not in ("paper", "independent", "matched"):
         return None
     notes = [scale_note(network.input)]
+    pool = connection_of(network.layers[0]).pool
+    if pool is not None and pool.kind == "max":
+        notes.append(
+            "the sensor's input is pooled by max, which grows with the bin as no rule knows; pool "
+            "it by average, or use --normalisation measured"
+        )
     if rule == "matched" and dt_us > network.source_dt_us and network.input_correlation is None:
         notes.append(
             "the network does not keep the autocorrelation of its input, so matched is paper; "

@@ -15,7 +15,10 @@ COLOURS = {
     "euler": "#e69f00",
     "integral": "#0072b2",
     "expectation": "#56b4e9",
+    "impulse": "#b8860b",
     "lag": "#009e73",
+    "substep": "#8b0000",
+    "auto": "#000000",
 }
 
 
@@ -64,7 +67,7 @@ def draw_accuracy(
                 color=COLOURS.get(method, "#555555"),
                 linestyle="-" if method in COLOURS else "--",
                 # Methods often agree: a smaller marker on a larger one shows both.
-                markersize=9.0 - shown,
+                markersize=max(3.0, 9.0 - shown),
                 linewidth=max(1.0, 3.0 - 0.4 * shown),
             )
     dts_us = sorted({r.dt_us for r in results})

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import msgspec
 
+from retempo.exporters.description import ChannelSpec, InputSpec
+from retempo.sensors.cochlea import CochleaSpec
 from retempo.training.config import TrainConfig
 from retempo.training.datasets import Request
 from retempo.training.errors import TrainingError
@@ -64,6 +66,16 @@ def load_history(run: Path) -> History | None:
         return msgspec.json.decode(file.read_bytes(), type=History)
     except (OSError, msgspec.DecodeError) as error:
         raise TrainingError(f"{file} is unreadable: {error}; train anew") from error
+
+
+def cochlea_of(run: Path, spec: InputSpec) -> CochleaSpec | None:
+    """Return what a run hears sound by; None where it listens to a grid or does not say.
+
+    Raises:
+        TrainingError: see `load_history`.
+    """
+    history = load_history(run) if isinstance(spec.geometry, ChannelSpec) else None
+    return None if history is None else history.config.cochlea
 
 
 def request_for_test(run: Path, data: Path, labels: Sequence[str]) -> Request:

@@ -18,7 +18,6 @@ from retempo.training.accuracy_plot import COLOURS
 _COLOURS = {
     **COLOURS,
     "none, norm adapted": "#5a5a5a",
-    "impulse": "#b8860b",
     "auto": "#009e73",
 }
 # Expectation equals integral to rounding: both are seen where it is dotted.

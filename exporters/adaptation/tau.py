@@ -6,11 +6,21 @@ the reference that the paper compares with. It forgets that the coupling of the 
 fitted a step of the source at a time.
 """
 
+import numpy as np
+
 from retempo.exporters.adaptation.method import Layer, Method
+from retempo.exporters.errors import UnfitError
 from retempo.exporters.neurons import Coefficients, source_coefficients
 
 
 def _adapt(layer: Layer, rho: float) -> Coefficients:
+    for name in layer.neuron.decays:
+        values = layer.parameters[name]
+        if np.min(values) < 0.0 and not float(rho).is_integer():
+            raise UnfitError(
+                f"{layer.name}, neuron {int(np.argmin(values))}: {name} is {np.min(values):.6g}, "
+                f"which has no real power {rho:g}; use the method none, or an integer ratio"
+            )
     moved = {
         name: values**rho if name in layer.neuron.decays else values
         for name, values in layer.parameters.items()

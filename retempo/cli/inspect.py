@@ -29,14 +29,18 @@ def run(
         typer.echo(msgspec.json.encode(contract).decode())
         return
     network, resolution = contract.network, contract.resolution
+    unit = ""
+    if network.input.bin_mode in ("max", "mean"):
+        unit = f" in units of {format_duration(network.input.bin_unit_us)}"
+    measured = "" if resolution.statistics is None else f" by {resolution.statistics.bins:,} bins"
     rows = {
         "model": f"{model} ({len(step.content):,} bytes, contract version {contract.version})",
         "time step": f"{format_duration(resolution.target_dt_us)}, trained at "
         f"{format_duration(network.source_dt_us)}",
-        "adapted by": f"{resolution.method}, normalisation {resolution.normalisation}, "
+        "adapted by": f"{resolution.method}, normalisation {resolution.normalisation}{measured}, "
         f"lag {resolution.lag:g}, substeps {resolution.substeps}",
         "input": f"{geometry_of(network.input)}, downsample {network.input.downsample}, "
-        f"{network.input.bin_mode} of each bin -> {network.input.size} inputs",
+        f"{network.input.bin_mode} of each bin{unit} -> {network.input.size} inputs",
         "layers": ", ".join(
             f"{layer.name} {layer.neuron} {layer.inputs}->{layer.neurons}"
             f"{describe(connection_of(layer))}"

@@ -26,11 +26,16 @@ _HEAD_BYTES = 65_536
 
 
 def open_recording(
-    path: str | Path, *, geometry: Geometry | None = None, chunk_events: int = 65_536
+    path: str | Path,
+    *,
+    geometry: Geometry | None = None,
+    cochlea: CochleaSpec | None = None,
+    chunk_events: int = 65_536,
 ) -> Recording:
     """Open a recorded event file by its content, and by its suffix where that is silent.
 
-    `geometry` overrides what the file or its format says. Only the head is read here.
+    `geometry` overrides what the file or its format says; `cochlea` hears a sound file, the default
+    one if None. Only the head is read here.
 
     Raises:
         RecordingError: no such file, a directory, an empty file, no known format, a head that
@@ -41,6 +46,8 @@ def open_recording(
         raise RecordingError(f"chunk_events is {chunk_events}, expected at least 1 event a chunk")
     head = _read_head(path)
     chosen = _choose(path, head)
+    if chosen is audio.FORMAT and cochlea is not None:
+        return Recording(path, chosen.name, audio.open_sound(path, head, cochlea), chunk_events)
     try:
         opened = chosen.open(path, head, geometry)
     except GeometryError as error:

@@ -219,6 +219,10 @@ def test_an_export_notes_what_its_bins_lack(
     home = invoke("export", tmp_path / "run", "-o", tmp_path / "m.onnx")
     assert "note: the network does not say" not in home.out
     assert "binary of each bin -> 578 inputs" in invoke("inspect", tmp_path / "m.onnx").out
+    rate = replace(network.spec.input, bin_mode="mean", bin_unit_us=2_000)
+    save_network(Network(replace(network.spec, input=rate), network.weights), tmp_path / "rate")
+    assert invoke("export", tmp_path / "rate", "-o", tmp_path / "m.onnx").code == 0
+    assert "mean of each bin in units of 2 ms -> 578" in invoke("inspect", tmp_path / "m.onnx").out
     bare = Network(replace(network.spec, input_correlation=None), network.weights)
     save_network(bare, tmp_path / "bare")
     coarse = invoke("export", tmp_path / "bare", "--dt", "20ms", "-o", tmp_path / "m.onnx")

@@ -64,6 +64,13 @@ def test_the_cochlea_of_a_preset_hears_the_tests_too(
     report = invoke("evaluate", run, *options, "--json").json
     assert isinstance(report, dict)
     assert report["results"][0]["total"] == 4
+    folder = ("evaluate", run, "--data", words / "test", "--dt", "10ms", "--method", "none")
+    again = invoke(*folder, "--json").json
+    assert isinstance(again, dict)
+    assert again["results"][0]["decided"] == report["results"][0]["decided"]
+    measured = ("--normalisation", "measured", "--unlabelled", words / "train")
+    model = tmp_path / "model.onnx"
+    assert invoke("export", run, "--dt", "2ms", *measured, "-o", model, "--json").code == 0
     (run / "training.json").write_text("{")
     outcome = invoke("evaluate", run, *options)
     assert outcome.code == 1

@@ -110,6 +110,13 @@ def test_tau_rebuilds_the_neuron_from_scaled_time_constants() -> None:
     np.testing.assert_allclose(adapted.F[:, 0], [1 - alpha, 0.0])
 
 
+def test_tau_refuses_a_decay_that_has_no_real_power() -> None:
+    layer = Layer("hidden", NEURONS["lif"], {"alpha": np.array([0.9, -0.5])})
+    with pytest.raises(UnfitError, match=r"hidden, neuron 1: alpha is -0\.5, which has no real"):
+        METHODS["tau"].adapt(layer, 0.5)
+    np.testing.assert_allclose(METHODS["tau"].adapt(layer, 2.0).A[0, 0], [0.81, 0.25])
+
+
 def test_the_general_neuron_is_the_adlif_of_the_papers() -> None:
     """One step of w = beta w + a u + b s; u = alpha (u - s) + (1 - alpha)(i + r - w)."""
     rng = np.random.default_rng(0)

@@ -1,5 +1,7 @@
 """Convolutions and pools: NumPy and ONNX against sums written out, and what does not fit."""
 
+from typing import Literal
+
 import msgspec
 import numpy as np
 import pytest
@@ -22,7 +24,7 @@ from retempo.exporters.connections import (
 from retempo.exporters.description import GridSpec, InputSpec, LayerSpec, connection_of
 from retempo.exporters.errors import ContractError, NetworkError
 from retempo.exporters.network import Network, check, load_network, save_network
-from retempo.exporters.resolution import resolve
+from retempo.exporters.resolution import note_of, resolve
 from retempo.exporters.step_graph import build_step
 from retempo.exporters.step_model import parse_step
 from tests.builders import make_network, seeds
@@ -211,6 +213,18 @@ def test_the_norm_that_the_sensor_feeds_moves_in_a_convolution_too() -> None:
     np.testing.assert_allclose(fine.layers[0].gain, 10.0 * home.layers[0].gain, rtol=1e-9)
     np.testing.assert_allclose(fine.layers[1].gain, home.layers[1].gain)
     assert fine.layers[0].gain.shape == (network.spec.layers[0].neurons,)
+
+
+@pytest.mark.parametrize(("kind", "noted"), [("max", True), ("average", False)])
+def test_a_maximum_of_the_sensors_counts_is_noted_where_the_time_step_changes(
+    kind: Literal["max", "average"], noted: bool
+) -> None:
+    pooled = Conv2dSpec((2, 7, 6), channels=3, kernel=2, pool=PoolSpec(2, kind))
+    spec = make_conv_network(connections=(pooled,)).spec
+    note = note_of(spec, resolve(spec, 2_500, "lag"))
+    assert ("pooled by max" in str(note)) == noted
+    assert note_of(spec, resolve(spec, 10_000, "lag")) is None
+    assert note_of(spec, resolve(spec, 2_500, "lag", "none")) is None
 
 
 def test_a_convolution_and_a_pool_are_nodes_of_the_graph() -> None:

@@ -6,6 +6,7 @@ from msgspec.structs import replace
 
 from retempo.demo.assets import MODEL
 from retempo.demo.assets import RECORDINGS as DEMO
+from retempo.exporters.adaptation import METHODS
 from retempo.exporters.description import BinMode
 from retempo.exporters.errors import AdaptationError
 from retempo.exporters.network import Network
@@ -17,6 +18,7 @@ from retempo.runtime.engines import load_engine
 from retempo.runtime.errors import InputError
 from retempo.runtime.measuring import measure
 from retempo.sensors.files import open_recording, read_all
+from retempo.training.accuracy_plot import COLOURS
 from retempo.training.evaluation import Accuracy, evaluate, model_of
 
 RECORDINGS = [read_all(open_recording(path)) for path in sorted(DEMO.glob("*.bin"))[:60:5]]
@@ -120,3 +122,8 @@ def test_bins_of_a_sensor_need_a_way_and_a_whole_ratio() -> None:
     options = {"input_adaptation": "repeat", "sensor_dt_us": 10_000}
     (result,) = results_of(network_of(), [3_000], ["auto"], **options).values()
     assert "needs a whole ratio" in result.reason
+
+
+def test_every_method_is_drawn_in_a_colour_of_its_own() -> None:
+    assert set(COLOURS) == set(METHODS)
+    assert len(set(COLOURS.values())) == len(COLOURS)

@@ -204,7 +204,7 @@ def test_kept_events_are_those_that_are_heard_and_are_heard_once(
         assert (events.t_end_us, events.stream) == (expected.t_end_us, expected.stream)
 
 
-@pytest.mark.parametrize("change", ["cochlea", "file", "fewer", "damaged", "cut"])
+@pytest.mark.parametrize("change", ["cochlea", "file", "fewer", "damaged", "cut", "packed"])
 def test_a_stale_or_damaged_cache_is_made_anew(tmp_path: Path, change: str) -> None:
     folder, cache = tmp_path / "fsdd", tmp_path / "events.npz"
     write_takes(folder)
@@ -221,6 +221,9 @@ def test_a_stale_or_damaged_cache_is_made_anew(tmp_path: Path, change: str) -> N
         file.write_bytes(b"PK\x03\x04 and no more")
     if change == "cut":
         file.write_bytes(before[: len(before) // 2])
+    if change == "packed":
+        method = before.index(b"PK\x01\x02") + 10
+        file.write_bytes(before[:method] + b"\x63" + before[method + 1 :])
     kept = open_cached(folder, cache, cochlea)
     heard = open_dataset("fsdd", Request("train", folder, cochlea=cochlea))
     assert len(kept) == len(heard)

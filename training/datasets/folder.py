@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from retempo.sensors.cochlea import CochleaSpec
 from retempo.sensors.errors import SensorError
 from retempo.sensors.events import EventChunk
 from retempo.sensors.files import open_recording, read_all
@@ -12,7 +13,11 @@ from retempo.training.datasets.request import Request, folder_of
 from retempo.training.errors import DatasetError
 
 
-def open_folder(folder: str | Path, labels: Sequence[str] | None = None) -> Dataset:
+def open_folder(
+    folder: str | Path,
+    labels: Sequence[str] | None = None,
+    cochlea: CochleaSpec | None = None,
+) -> Dataset:
     """Open a folder of labelled recordings of any format that `open_recording` reads.
 
     Two layouts: files named `{index}_{label}.{suffix}`, or folders named after their label. Files
@@ -21,6 +26,7 @@ def open_folder(folder: str | Path, labels: Sequence[str] | None = None) -> Data
     Args:
         folder: the folder.
         labels: all labels in their order; those that occur, in order, if None.
+        cochlea: what hears files of sound; the default one if None.
 
     Raises:
         DatasetError: the folder is missing or empty; a file has no label or one that `labels`
@@ -37,10 +43,10 @@ def open_folder(folder: str | Path, labels: Sequence[str] | None = None) -> Data
         if label not in known:
             raise DatasetError(f"{path} is labelled {label!r}; the labels are {', '.join(known)}")
     paths = [path for path, _ in found]
-    geometry = _geometry_of(paths[0])
+    geometry = _geometry_of(paths[0], cochlea)
 
     def load(index: int) -> EventChunk:
-        return _read(paths[index], geometry, paths[0])
+        return _read(paths[index], geometry, paths[0], cochlea)
 
     return Dataset(
         name=str(folder),
@@ -61,10 +67,10 @@ def open_folder_split(request: Request) -> Dataset:
     folder = folder_of(request, "folder")
     split = folder / request.split
     if split.is_dir():
-        return open_folder(split, request.labels)
+        return open_folder(split, request.labels, request.cochlea)
     if request.split != "train":
         raise DatasetError(f"{folder} has no folder {request.split!r}; name the test folder itself")
-    return open_folder(folder, request.labels)
+    return open_folder(folder, request.labels, request.cochlea)
 
 
 def _labelled_files(folder: Path) -> Iterator[tuple[Path, str]]:
@@ -91,16 +97,16 @@ def _entries(folder: Path) -> list[Path]:
         raise DatasetError(f"cannot read the folder {folder}: {error.strerror}") from error
 
 
-def _geometry_of(path: Path) -> Geometry:
+def _geometry_of(path: Path, cochlea: CochleaSpec | None) -> Geometry:
     try:
-        return open_recording(path).geometry
+        return open_recording(path, cochlea=cochlea).geometry
     except SensorError as error:
         raise DatasetError(str(error)) from error
 
 
-def _read(path: Path, geometry: Geometry, first: Path) -> EventChunk:
+def _read(path: Path, geometry: Geometry, first: Path, cochlea: CochleaSpec | None) -> EventChunk:
     try:
-        recording = open_recording(path)
+        recording = open_recording(path, cochlea=cochlea)
         events = read_all(recording)
     except SensorError as error:
         raise DatasetError(str(error)) from error

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import zipfile
+import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -14,6 +15,9 @@ from retempo.exporters.files import write_atomically
 from retempo.sensors.cochlea import CochleaSpec
 from retempo.sensors.events import EventChunk
 from retempo.training.errors import DatasetError
+
+# A damaged archive may also claim to be packed or locked in a way that Python cannot undo.
+_DAMAGED = (OSError, KeyError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 # Raise it where the cochlea's events change for the same settings.
 _VERSION = 1
@@ -80,7 +84,7 @@ def _read(file: Path, key: str, recordings: int) -> Columns | None:
             if str(kept["key"]) != key:
                 return None
             ends, t_us, channel = kept["ends"], kept["t_us"], kept["channel"]
-    except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile):
+    except _DAMAGED:
         return None
     if len(ends) != recordings + 1 or not ends[-1] == len(t_us) == len(channel):
         return None
