@@ -22,8 +22,8 @@ def input_correlation(network: Network, dataset: Dataset, plan: BinPlan) -> list
 
     About each neuron's mean over all recordings, averaged over the neurons. A recording is silent
     beyond its ends, as the membrane that listens to it is at rest before; that also makes the
-    result one that a process can have (its spectrum is never negative). At most `HORIZON` values;
-    a current that never varies has `[1.0]`.
+    result one that a process can have (its spectrum is never negative), up to the `HORIZON` values
+    where it is cut off. A current that never varies has `[1.0]`.
     """
     chosen = limited(dataset, MOST_RECORDINGS)
     heard = (_current(network, chosen, plan, index) for index in range(len(chosen)))

@@ -13,6 +13,7 @@ from retempo.exporters.adaptation import method_named
 from retempo.exporters.errors import AdaptationError
 from retempo.exporters.files import write_atomically
 from retempo.exporters.network import load_network
+from retempo.exporters.neurons import neuron_named
 from retempo.exporters.resolution import resolve
 from retempo.exporters.step_graph import write_step
 from retempo.runtime.units import format_duration, parse_dt_us
@@ -90,7 +91,8 @@ def train_then_adapt(
         raise TrainingError(
             f"the preset trains at {format_duration(source_dt_us)} already; name another step"
         )
-    method_named(method).schedule(source_dt_us, target_dt_us)
+    linear = neuron_named(config.network.neuron).upswing is None
+    method_named(method).schedule_of(source_dt_us, target_dt_us, linear=linear)
     # What can fail is tried before an hour of training, not after it.
     test = open_dataset(config.data.kind, config.data.request("test", config.cochlea))
     native_config = msgspec.structs.replace(
