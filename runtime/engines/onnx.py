@@ -193,9 +193,14 @@ class OnnxEngine:
         """Return a state that goes on exactly where the saved one stood.
 
         Raises:
-            EngineError: a tensor is missing or has another shape than this resolution's.
+            EngineError: a tensor is missing, unknown, or of another shape than this resolution's.
         """
         specs = self.model.contract.states
+        strange = sorted(set(arrays) - {spec.name for spec in specs})
+        if strange:
+            raise EngineError(
+                f"{self.model.name} has no state {strange[0]}; it is another network's"
+            )
         state = self.new_state(_batch_of(arrays, specs[0]))
         for spec in specs:
             shape = _shape(spec, state.batch)

@@ -268,6 +268,8 @@ def test_a_saved_state_of_another_shape_is_refused() -> None:
         coarse.load_state(saved)
     with pytest.raises(EngineError, match=r"layer0\.state is missing"):
         fine.load_state({})
+    with pytest.raises(EngineError, match=r"has no state layer9\.state; it is another network's"):
+        fine.load_state({**saved, "layer9.state": saved["layer0.state"]})
 
 
 def test_an_empty_batch_and_an_unknown_engine_are_refused() -> None:
