@@ -163,7 +163,8 @@ def _sensor_gain(
     if rule == "independent" and layer.norm is None:
         rule = "paper"  # no spread to keep: the mean current is all that can stay
     moved = move(norm_of(layer), scale, rule)
-    if rule == "matched" and network.input_correlation is not None:
+    # From coarse to fine nothing is held, and there is nothing to compute.
+    if rule == "matched" and rho > 1.0 and network.input_correlation is not None:
         if rho > MOST_STEPS:
             raise UnfitError(
                 f"matched looks back into the {rho:,.0f} source steps of a bin, at most "
