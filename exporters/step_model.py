@@ -22,11 +22,8 @@ Shape = tuple[int, ...]
 Coefficient = NDArray[np.float32]
 
 # The checker quotes names of the graph in its messages; names that are no UTF-8 break the quoting.
-_INVALID = (
-    onnx.checker.ValidationError,
-    onnx.shape_inference.InferenceError,
-    UnicodeDecodeError,
-)
+# A data type that ONNX has not is a bare ValueError, of which UnicodeDecodeError is one too.
+_INVALID = (onnx.checker.ValidationError, onnx.shape_inference.InferenceError, ValueError)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -195,6 +195,14 @@ def test_weights_in_another_file_are_refused(content: bytes) -> None:
         parse_step(model.SerializeToString(), "m.onnx")
 
 
+def test_a_data_type_that_onnx_has_not_is_refused(content: bytes) -> None:
+    for place in range(len(onnx.load_model_from_string(content).graph.initializer)):
+        model = onnx.load_model_from_string(content)
+        model.graph.initializer[place].data_type = 29
+        with pytest.raises(ContractError, match="no valid ONNX graph"):
+            parse_step(model.SerializeToString(), "m.onnx")
+
+
 mutations = st.tuples(st.floats(0.0, 1.0, exclude_max=True), st.integers(0, 255))
 
 
