@@ -24,7 +24,9 @@ def parse_duration_us(text: str) -> int:
     if duration_us > _LONGEST_US:
         raise ConfigError(f"{text!r} is too long; a duration here is at most a day, 86400s")
     if duration_us != duration_us.to_integral_value():
-        raise ConfigError(f"{text!r} is {duration_us} us; times are whole microseconds")
+        raise ConfigError(
+            f"{text!r} is {duration_us} us; times are whole microseconds, so write 1us, 2us or more"
+        )
     return int(duration_us)
 
 
