@@ -4,6 +4,7 @@ Source of the comparison: arXiv 2411.04760, the time-efficient training pipeline
 """
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,13 +13,13 @@ import msgspec
 from retempo.exporters.adaptation import method_named
 from retempo.exporters.errors import AdaptationError
 from retempo.exporters.files import write_atomically
-from retempo.exporters.network import load_network
+from retempo.exporters.network import Network, load_network
 from retempo.exporters.neurons import neuron_named
 from retempo.exporters.resolution import resolve
 from retempo.exporters.step_graph import write_step
 from retempo.runtime.units import format_duration, parse_dt_us
 from retempo.training.config import TrainConfig
-from retempo.training.datasets import Dataset, open_dataset
+from retempo.training.datasets import Dataset, Labelled, open_dataset
 from retempo.training.errors import TrainingError
 from retempo.training.evaluation import evaluate, model_of
 from retempo.training.fit import configured, train
@@ -107,15 +108,34 @@ def train_then_adapt(
     native_out = out / f"native-{format_duration(target_dt_us).replace(' ', '')}"
     natively = train(native_config, native_out, quiet=quiet)
 
-    def way(name: str, run: Path, dt_us: int, by: str, cost_s: tuple[float, float]) -> Way:
-        return Way(name, _source_of(run), dt_us, _accuracy(run, test, dt_us, by), *cost_s)
-
+    items = [test[index] for index in range(len(test))]
     comparison = Comparison(
         method=method,
-        test_recordings=len(test),
-        home=way("at home", out, source_dt_us, "none", (trained.wall_s, 0.0)),
-        adapted=way("adapted", out, target_dt_us, method, (trained.wall_s, adapting_s)),
-        native=way("trained there", native_out, target_dt_us, "none", (natively.wall_s, 0.0)),
+        test_recordings=len(items),
+        home=Way(
+            "at home",
+            source_dt_us,
+            source_dt_us,
+            _accuracy(network, test, items, source_dt_us, "none"),
+            trained.wall_s,
+            0.0,
+        ),
+        adapted=Way(
+            "adapted",
+            source_dt_us,
+            target_dt_us,
+            _accuracy(network, test, items, target_dt_us, method),
+            trained.wall_s,
+            adapting_s,
+        ),
+        native=Way(
+            "trained there",
+            target_dt_us,
+            target_dt_us,
+            _accuracy(load_network(native_out), test, items, target_dt_us, "none"),
+            natively.wall_s,
+            0.0,
+        ),
     )
     write_atomically(
         out / COMPARISON_FILE, msgspec.json.format(msgspec.json.encode(comparison), indent=1)
@@ -123,17 +143,13 @@ def train_then_adapt(
     return comparison
 
 
-def _source_of(run: Path) -> int:
-    return load_network(run).spec.source_dt_us
-
-
-def _accuracy(run: Path, test: Dataset, dt_us: int, method: str) -> float:
-    network = load_network(run)
-    recordings = [test[index] for index in range(len(test))]
+def _accuracy(
+    network: Network, test: Dataset, items: Sequence[Labelled], dt_us: int, method: str
+) -> float:
     result = evaluate(
-        model_of(network, str(run)),
-        [recording.events for recording in recordings],
-        [test.labels[recording.label] for recording in recordings],
+        model_of(network, test.name),
+        [item.events for item in items],
+        [test.labels[item.label] for item in items],
         [dt_us],
         [method],
         batch=_BATCH,

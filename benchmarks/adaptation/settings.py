@@ -12,7 +12,7 @@ import msgspec
 from benchmarks.adaptation.jobs import Change, Data, Train
 from retempo.exporters.neurons import neuron_named
 from retempo.training.config import TrainConfig, check_config, load_train_config
-from retempo.training.datasets import Dataset, Request, Split, limited, open_dataset
+from retempo.training.datasets import Dataset, Split, limited, open_dataset
 from retempo.training.errors import DatasetError, TrainingError
 
 PRESETS = Path(__file__).parents[2] / "configs"
@@ -74,18 +74,14 @@ def placed(config: TrainConfig, data: Data, places: Places) -> TrainConfig:
 def open_split(config: TrainConfig, split: Split) -> Dataset:
     """Open the recordings of a placed preset."""
     wanted = config.data
-    if hasattr(wanted, "request"):
-        request = wanted.request(split, config.cochlea)
-    else:
-        path = None if wanted.path is None else Path(wanted.path)
-        request = Request(split, path, download=wanted.download, seed=wanted.camera_seed)
+    request = wanted.request(split, config.cochlea)
     return limited(open_dataset(wanted.kind, request), wanted.limit)
 
 
 @contextmanager
 def one_at_a_time(config: TrainConfig) -> Iterator[None]:
     """Let one worker hear a data set of sound while the others wait for its cache."""
-    cache = getattr(config.data, "cache", None)
+    cache = config.data.cache
     if cache is None:
         yield
         return

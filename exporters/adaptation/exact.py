@@ -7,24 +7,31 @@ times the jump. The upswing of a nonlinear neuron is always held. The methods `i
 `lag` and `substep` are choices of which is which, and of when the spikes are read.
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 from retempo.exporters.adaptation.method import Layer
 from retempo.exporters.adaptation.powers import apply, held_gain, power
 from retempo.exporters.neurons import Coefficients, source_coefficients
-from retempo.exporters.neurons.general import check_parameters, stack_row
+from retempo.exporters.neurons.general import Array, check_parameters, stack_row
 
 GROUPS = ("R", "F", "G")
 
 
-def adapt_exactly(layer: Layer, rho: float, held: Collection[str] = GROUPS) -> Coefficients:
+def adapt_exactly(
+    layer: Layer,
+    rho: float,
+    held: Collection[str] = GROUPS,
+    gain: Callable[[Array, float, str], Array] = held_gain,
+) -> Coefficients:
     """Return `A^rho`, `Gamma` times each held input group, and the other groups as they are.
+
+    `gain(A, rho, name of the layer)` computes `Gamma`.
 
     Raises:
         UnfitError: A has no real power `rho`.
     """
     source = source_coefficients(layer.neuron, layer.parameters)
-    gamma = held_gain(source.A, rho, layer.name)
+    gamma = gain(source.A, rho, layer.name)
     moved = {
         name: apply(gamma, getattr(source, name)) if name in held else getattr(source, name)
         for name in GROUPS

@@ -7,35 +7,26 @@ read the other way round, and between them the power of the eigenvalues takes ov
 Source: the idea is of arXiv 2411.04760, the fractional form is derived in docs/adaptation.md.
 """
 
+from functools import partial
+
 import numpy as np
 
-from retempo.exporters.adaptation.method import Layer, Method, inner_steps
-from retempo.exporters.adaptation.powers import apply, held_gain, power, sum_of_powers
-from retempo.exporters.neurons import Coefficients, source_coefficients
+from retempo.exporters.adaptation.exact import adapt_exactly
+from retempo.exporters.adaptation.method import Method, inner_steps
+from retempo.exporters.adaptation.powers import held_gain, power, sum_of_powers
 from retempo.exporters.neurons.general import Array
 
 
-def _adapt(layer: Layer, rho: float) -> Coefficients:
-    source = source_coefficients(layer.neuron, layer.parameters)
-    A = power(source.A, rho, layer.name)
-    gamma = _mean_gain(source.A, A, rho, layer.name)
-    return Coefficients(
-        A=A,
-        R=apply(gamma, source.R),
-        F=apply(gamma, source.F),
-        G=apply(gamma, source.G),
-        N=None if source.N is None else apply(gamma, source.N),
-    )
-
-
-def _mean_gain(source: Array, target: Array, rho: float, layer: str) -> Array:
+def _mean_gain(source: Array, rho: float, layer: str) -> Array:
     if rho >= 1.0 and float(rho).is_integer():
         return sum_of_powers(source, int(rho))
     if rho < 1.0 and abs(1.0 / rho - round(1.0 / rho)) < 1e-9:
-        total = np.moveaxis(sum_of_powers(target, round(1.0 / rho)), -1, 0)
+        total = np.moveaxis(sum_of_powers(power(source, rho, layer), round(1.0 / rho)), -1, 0)
         inverse: Array = np.linalg.inv(total).astype(np.float64)
         return np.moveaxis(inverse, 0, -1)
     return held_gain(source, rho, layer)
 
 
-EXPECTATION = Method(name="expectation", adapt=_adapt, nonlinear=inner_steps)
+EXPECTATION = Method(
+    name="expectation", adapt=partial(adapt_exactly, gain=_mean_gain), nonlinear=inner_steps
+)
