@@ -7,10 +7,11 @@ from numpy.typing import NDArray
 
 from retempo.sensors.events import EventChunk, Source
 from retempo.sensors.geometry import GridGeometry
+from retempo.sensors.problems import total
 
 
 def read_all(source: Source) -> EventChunk:
-    """All events of a source that ends, in its order, with the last watermark and all losses.
+    """All events of a source that ends, in its order, with the last watermark and every count.
 
     A source without chunks gives a chunk of no events whose watermark is 0.
     """
@@ -25,6 +26,7 @@ def read_all(source: Source) -> EventChunk:
         channel=None if grid else _joined(chunks, "channel", np.uint16),
         stream=source.name,
         lost=sum(chunk.lost for chunk in chunks),
+        problems=total([chunk.problems for chunk in chunks]),
     )
 
 

@@ -19,3 +19,7 @@ class WireError(SensorError):
 
 class CochleaError(SensorError, ValueError):
     """Sound or a cochlea's settings are unfit; a ValueError too, so that a preset names the key."""
+
+
+class FilterError(SensorError):
+    """A filter's settings are unfit, or unfit for the sensor."""

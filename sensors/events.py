@@ -1,7 +1,7 @@
 """Event chunks: what every sensor, file and socket hands on."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -21,7 +21,9 @@ class EventChunk:
 
     A grid sensor fills `x`, `y` and `on`; a channel sensor fills `channel`. `t_end_us` is the
     watermark: no later chunk of this stream holds an event before it. `lost` counts the events
-    that are known to be missing between the chunk before and this one. `sequence` counts chunks.
+    that are known to be missing between the chunk before and this one. `problems` counts by kind
+    what was found wrong while this chunk was decoded (see `sensors.problems`), `removed` counts by
+    filter the events that were taken out on purpose. `sequence` counts chunks.
 
     Shapes: every column is `(events,)`. Units: microseconds of the sensor's clock.
 
@@ -38,6 +40,8 @@ class EventChunk:
     stream: str = ""
     sequence: int = 0
     lost: int = 0
+    problems: Mapping[str, int] = field(default_factory=dict)
+    removed: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         grid = [column is not None for column in (self.x, self.y, self.on)]

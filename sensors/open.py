@@ -10,6 +10,7 @@ from retempo.sensors.errors import SensorError
 from retempo.sensors.events import Source
 from retempo.sensors.files import open_recording
 from retempo.sensors.geometry import Geometry, GridGeometry
+from retempo.sensors.problems import Policy
 from retempo.sensors.simulated import SimulatedCamera, digit_image
 
 # Two letters at least: a single one is a drive.
@@ -27,10 +28,13 @@ class Scheme:
     open: Callable[[str, Geometry | None], Source]
 
 
-def open_source(text: str | Path, geometry: Geometry | None = None) -> Source:
+def open_source(
+    text: str | Path, geometry: Geometry | None = None, policy: Policy = "raise"
+) -> Source:
     """The source that a text names: a recorded file's path, or one of `SCHEMES`.
 
-    A file that exists is opened whatever its name looks like.
+    A file that exists is opened whatever its name looks like; `policy` is for files alone, see
+    `files.Recording`.
 
     Raises:
         SensorError: an unknown scheme, or options that the scheme does not have.
@@ -38,7 +42,7 @@ def open_source(text: str | Path, geometry: Geometry | None = None) -> Source:
     """
     found = _SCHEME.match(str(text))
     if found is None or Path(text).exists():
-        return open_recording(text, geometry=geometry)
+        return open_recording(text, geometry=geometry, policy=policy)
     for scheme in SCHEMES:
         if scheme.name == found[1].lower():
             return scheme.open(found[2], geometry)

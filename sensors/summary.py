@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from retempo.sensors.events import EventChunk, Polarities, Source
 from retempo.sensors.geometry import Geometry, GridGeometry
+from retempo.sensors.problems import total
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +18,8 @@ class RecordingSummary:
 
     `t_first_us` and `t_last_us` are the earliest and latest event's time, None without events.
     `on_share` is the share of on events, None without events or polarities. `outside` counts
-    events beyond the geometry, `backward_steps` those that lie before the event ahead of them.
+    events beyond the geometry, `backward_steps` those that lie before the event ahead of them,
+    `problems` by kind what was found wrong while the source was decoded.
     `sha3_224` maps each column to the hexadecimal SHA3-224 of its values in order (`t` as uint64,
     `x`, `y`, `channel` as uint16, `on` as one byte, all little-endian), as the faery project
     publishes them for its sample files.
@@ -33,6 +35,7 @@ class RecordingSummary:
     on_share: float | None
     outside: int
     backward_steps: int
+    problems: dict[str, int]
     sha3_224: dict[str, str]
 
     @property
@@ -75,8 +78,10 @@ def summarise(source: Source) -> RecordingSummary:
     first_us: int | None = None
     last_us: int | None = None
     before = np.zeros(0, np.int64)
+    problems: dict[str, int] = {}
     for chunk in source:
         chunks += 1
+        problems = total([problems, chunk.problems])
         lost += chunk.lost
         for name, column in _columns(chunk):
             digests[name].update(column.tobytes())
@@ -101,6 +106,7 @@ def summarise(source: Source) -> RecordingSummary:
         on_share=on / events if grid and events else None,
         outside=beyond,
         backward_steps=backward,
+        problems=problems,
         sha3_224={name: digest.hexdigest() for name, digest in digests.items()},
     )
 

@@ -7,6 +7,7 @@ import msgspec
 import typer
 
 from retempo.runtime.units import parse_dt_us
+from retempo.sensors.problems import Policy
 
 _SLOWEST, _FASTEST = 1e-3, 1e6
 
@@ -42,6 +43,14 @@ Model = Annotated[Path, typer.Option(metavar="MODEL.onnx", help="An exported ste
 Speed = Annotated[
     str,
     typer.Option(metavar="1|max", help="1 is the sensor's own pace, 0.5 half of it, max no pace."),
+]
+OnDamage = Annotated[
+    Policy,
+    typer.Option(
+        "--policy",
+        metavar="skip|stop|raise",
+        help="What follows from damage: leave it out and count it, end there, or fail.",
+    ),
 ]
 
 

@@ -17,7 +17,7 @@ def _open(path: Path, head: bytes, geometry: GridGeometry | None) -> Opened:
     del head
     grid = dimensions_by_faery(path, file_type="aedat")
     decode = partial(decode_with_faery, path, file_type="aedat")
-    return Opened(geometry or grid, decode, whole=False)
+    return Opened(geometry or grid, decode)
 
 
 FORMAT = Format("AEDAT4", (".aedat4",), _sniff, of_grid(_open))

@@ -7,8 +7,9 @@ from pathlib import Path
 import msgspec
 
 from retempo.sensors.cochlea import CochleaSpec, coefficients_of, hear, new_state
+from retempo.sensors.columns import ChannelColumns
 from retempo.sensors.errors import CochleaError, RecordingError
-from retempo.sensors.files.format import ChannelColumns, Format, Opened, of_channels
+from retempo.sensors.files.format import Format, Opened, of_channels
 from retempo.sensors.files.sound import rate_of_sound, read_sound
 from retempo.sensors.geometry import ChannelGeometry
 
@@ -26,7 +27,7 @@ def open_sound(path: Path, head: bytes, spec: CochleaSpec) -> Opened:
     except CochleaError as error:
         raise RecordingError(f"{path}: {error}") from error
     decode = partial(_decode, path, spec, rate_hz)
-    return Opened(ChannelGeometry(spec.channels), decode, whole=False)
+    return Opened(ChannelGeometry(spec.channels), decode)
 
 
 def _sniff(head: bytes, path: Path) -> bool:

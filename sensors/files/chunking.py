@@ -1,102 +1,113 @@
-"""Decoded columns cut into chunks of a bounded size, with their watermarks."""
+"""Decoded pieces cut into chunks of a bounded size, with their watermarks."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import fields
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
 
+from retempo.sensors.columns import AnyColumns, arrays_of, join, part_of
+from retempo.sensors.errors import RecordingError
 from retempo.sensors.events import EventChunk, Times
-from retempo.sensors.files.format import AnyColumns, Columns
 
 C = TypeVar("C", bound=AnyColumns)
 
-
-def watermarks(t_us: Times, chunk_events: int) -> Times:
-    """The largest honest watermark of each chunk of a file that is known to its end.
-
-    `w[k] = min(max(t of chunks <= k), min(t of chunks > k))`: the last event's time where times
-    never go back, and otherwise early enough that no later chunk holds an event before it.
-
-    Shapes: `t_us` is `(events,)`, the result `(ceil(events / chunk_events),)`. Units: us.
-    """
-    starts = np.arange(0, len(t_us), chunk_events)
-    if len(starts) == 0:
-        return np.zeros(0, np.int64)
-    seen = np.maximum.accumulate(np.maximum.reduceat(t_us, starts))
-    ahead = np.minimum.accumulate(np.minimum.reduceat(t_us, starts)[::-1])[::-1]
-    return np.append(np.minimum(seen[:-1], ahead[1:]), seen[-1])
+# A file of no more events is held in memory, so that it is decoded once.
+HELD_EVENTS = 1 << 20
 
 
-def chunk_whole(columns: AnyColumns, chunk_events: int, stream: str) -> Iterator[EventChunk]:
-    """Chunks of a file that was decoded in one piece."""
-    for sequence, t_end_us in enumerate(watermarks(columns.t_us, chunk_events)):
-        start = sequence * chunk_events
-        piece = _piece(columns, start, start + chunk_events)
-        yield _chunk(piece, int(t_end_us), stream, sequence)
-
-
-def chunk_stream(packets: Iterator[C], chunk_events: int, stream: str) -> Iterator[EventChunk]:
-    """Chunks of a file that is decoded as it is read, however its packets are cut.
+def chunk_forward(pieces: Iterator[C], chunk_events: int, stream: str) -> Iterator[EventChunk]:
+    """Chunks of a file whose times go forward, however its pieces are cut.
 
     The watermark is the time of a chunk's last event. Where a later event lies before it all the
     same, the file breaks its own order, and the runtime counts that event as late.
     """
-    for sequence, piece in enumerate(_recut(packets, chunk_events)):
-        yield _chunk(piece, int(piece.t_us[-1]), stream, sequence)
+    t_end_us = 0
+    for sequence, piece in enumerate(_recut(pieces, chunk_events)):
+        t_end_us = int(piece.t_us[-1]) if len(piece) else t_end_us
+        yield _chunk(piece, t_end_us, stream, sequence)
 
 
-def join(pieces: Sequence[C]) -> C:
-    """Columns one after the other; at least one piece."""
-    if len(pieces) == 1:
-        return pieces[0]
-    return type(pieces[0])(
-        **{
-            name: np.concatenate([getattr(piece, name) for piece in pieces])
-            for name in _names(pieces[0])
-        }
-    )
+def chunk_any_order(
+    decode: Callable[[], Iterator[C]], chunk_events: int, stream: str
+) -> Iterator[EventChunk]:
+    """Chunks of a file whose times may go back by any amount, with the largest honest watermarks.
+
+    `w[k] = min(max(t of chunks <= k), min(t of chunks > k))`: the last event's time where times
+    never go back, and otherwise early enough that no later chunk holds an event before it. A file
+    of more than `HELD_EVENTS` events is decoded twice, so that memory stays bounded.
+
+    Raises:
+        RecordingError: as `decode`, once the events before the damage are out.
+    """
+    held: list[C] = []
+    events = 0
+    latest: list[int] = []
+    earliest: list[int] = []
+    error: RecordingError | None = None
+    try:
+        for piece in _recut(decode(), chunk_events):
+            events += len(piece)
+            if events <= HELD_EVENTS:
+                held.append(piece)
+            else:
+                held.clear()
+            if len(piece):
+                latest.append(int(piece.t_us.max()))
+                earliest.append(int(piece.t_us.min()))
+    except RecordingError as damage:
+        error = damage
+    pieces = iter(held) if events <= HELD_EVENTS else _recut(decode(), chunk_events)
+    ends = iter(watermarks(np.array(latest, np.int64), np.array(earliest, np.int64)).tolist())
+    t_end_us = 0
+    for sequence, piece in enumerate(pieces):
+        t_end_us = next(ends) if len(piece) else t_end_us
+        yield _chunk(piece, t_end_us, stream, sequence)
+    if error is not None:
+        raise error
 
 
-def no_events() -> Columns:
-    """Columns of a grid sensor without events."""
-    address = np.zeros(0, np.uint16)
-    return Columns(np.zeros(0, np.int64), address, address, np.zeros(0, np.bool_))
+def watermarks(latest_us: Times, earliest_us: Times) -> Times:
+    """The largest honest watermark of each chunk, from its latest and its earliest event.
+
+    Shapes: all `(chunks,)`. Units: us.
+    """
+    if len(latest_us) == 0:
+        return latest_us
+    seen = np.maximum.accumulate(latest_us)
+    ahead = np.minimum.accumulate(earliest_us[::-1])[::-1]
+    return np.append(np.minimum(seen[:-1], ahead[1:]), seen[-1])
 
 
-def _recut(packets: Iterator[C], chunk_events: int) -> Iterator[C]:
+def _recut(pieces: Iterator[C], chunk_events: int) -> Iterator[C]:
+    """Pieces of `chunk_events` events and a last shorter one; it is empty if it has problems."""
     waiting: list[C] = []
     events = 0
-    for packet in packets:
-        if len(packet) == 0:
+    for piece in pieces:
+        if len(piece) == 0 and not piece.problems:
             continue
-        waiting.append(packet)
-        events += len(packet)
+        waiting.append(piece)
+        events += len(piece)
         if events < chunk_events:
             continue
         ready = join(waiting)
         whole = events - events % chunk_events
         for start in range(0, whole, chunk_events):
-            yield _piece(ready, start, start + chunk_events)
-        waiting = [_piece(ready, whole, events)] if whole < events else []
+            chunk = part_of(ready, slice(start, start + chunk_events))
+            # What was wrong with the pieces goes with the first chunk of them.
+            yield replace(chunk, problems=ready.problems) if start == 0 else chunk
+        waiting = [part_of(ready, slice(whole, events))] if whole < events else []
         events -= whole
     if waiting:
         yield join(waiting)
 
 
-def _piece(columns: C, start: int, stop: int) -> C:
-    return type(columns)(**_sliced(columns, slice(start, stop)))
-
-
 def _chunk(columns: AnyColumns, t_end_us: int, stream: str, sequence: int) -> EventChunk:
     return EventChunk(
-        t_end_us=t_end_us, stream=stream, sequence=sequence, **_sliced(columns, slice(None))
+        t_end_us=t_end_us,
+        stream=stream,
+        sequence=sequence,
+        lost=columns.problems.counts.get("outside", 0),
+        problems=columns.problems.counts,
+        **arrays_of(columns),
     )
-
-
-def _sliced(columns: AnyColumns, part: slice) -> dict[str, Any]:
-    return {name: getattr(columns, name)[part] for name in _names(columns)}
-
-
-def _names(columns: AnyColumns) -> list[str]:
-    return [field.name for field in fields(columns)]

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
+from retempo.sensors.columns import Columns, no_events
 from retempo.sensors.errors import RecordingError
-from retempo.sensors.files.chunking import no_events
-from retempo.sensors.files.format import Columns, Format, Opened, of_grid, reason
+from retempo.sensors.files.format import Format, Opened, of_grid, reason
 from retempo.sensors.geometry import GridGeometry
 
 _SEPARATORS = ",;\t "
@@ -111,7 +111,7 @@ def _open(path: Path, head: bytes, geometry: GridGeometry | None) -> Opened:
             f"{path} is CSV, which states no sensor size; give its geometry, as in "
             "geometry=GridGeometry(640, 480)"
         )
-    return Opened(grid, partial(_decode, path, layout), whole=True)
+    return Opened(grid, partial(_decode, path, layout), may_go_back=True)
 
 
 def _decode(path: Path, layout: Layout) -> Iterator[Columns]:

@@ -13,9 +13,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from retempo.sensors.columns import Columns
 from retempo.sensors.errors import RecordingError
 from retempo.sensors.events import Times
-from retempo.sensors.files.format import Columns, Format, Opened, of_grid
+from retempo.sensors.files.format import Format, Opened, of_grid
 from retempo.sensors.files.percent_header import read_percent_header, stated_geometry
 from retempo.sensors.geometry import GridGeometry
 
@@ -83,7 +84,7 @@ def _open(path: Path, head: bytes, geometry: GridGeometry | None) -> Opened:
     decode = partial(
         _decode, path, header.size + 2, int(version[1]) if version else 2, int(t0[1]) if t0 else 0
     )
-    return Opened(geometry or stated_geometry(header) or GEOMETRY, decode, whole=True)
+    return Opened(geometry or stated_geometry(header) or GEOMETRY, decode, may_go_back=True)
 
 
 def _decode(path: Path, offset: int, version: int, t0_us: int) -> Iterator[Columns]:

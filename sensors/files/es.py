@@ -19,7 +19,7 @@ def _sniff(head: bytes, path: Path) -> bool:
 def _open(path: Path, head: bytes, geometry: GridGeometry | None) -> Opened:
     del head
     grid = dimensions_by_faery(path, file_type="es")
-    return Opened(geometry or grid, partial(decode_with_faery, path, file_type="es"), whole=False)
+    return Opened(geometry or grid, partial(decode_with_faery, path, file_type="es"))
 
 
 FORMAT = Format("ES", (".es",), _sniff, of_grid(_open))

@@ -70,7 +70,7 @@ def _open(path: Path, head: bytes, geometry: GridGeometry | None) -> Opened:
         version_fallback=f"evt{version}",
         dimensions_fallback=ANY_DIMENSIONS,
     )
-    return Opened(grid, decode, whole=False)
+    return Opened(grid, decode)
 
 
 def _sensor_geometry(header: PercentHeader) -> GridGeometry | None:

@@ -7,8 +7,9 @@ from typing import Any
 import faery
 import numpy as np
 
+from retempo.sensors.columns import Columns
 from retempo.sensors.errors import RecordingError
-from retempo.sensors.files.format import Columns, reason
+from retempo.sensors.files.format import reason
 from retempo.sensors.geometry import GridGeometry
 
 # faery refuses events outside the dimensions that it is told; the binning counts them instead.

@@ -4,55 +4,23 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from retempo.sensors.columns import AnyColumns
 from retempo.sensors.errors import RecordingError
-from retempo.sensors.events import Addresses, Polarities, Times
+from retempo.sensors.events import EventChunk
 from retempo.sensors.geometry import ChannelGeometry, Geometry, GridGeometry
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Columns:
-    """Decoded events of a grid sensor, in the order of the file.
-
-    Shapes: every column is `(events,)`. Units: microseconds.
-    """
-
-    t_us: Times
-    x: Addresses
-    y: Addresses
-    on: Polarities
-
-    def __len__(self) -> int:
-        return len(self.t_us)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ChannelColumns:
-    """Decoded events of a channel sensor, in the order of the file.
-
-    Shapes: every column is `(events,)`. Units: microseconds.
-    """
-
-    t_us: Times
-    channel: Addresses
-
-    def __len__(self) -> int:
-        return len(self.t_us)
-
-
-AnyColumns = Columns | ChannelColumns
 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A file whose head has been checked; `decode` reads it afresh at each call.
+    """A file whose head has been checked; `decode` reads it afresh at each call, piece by piece.
 
-    `whole` says that `decode` yields the file as one piece, so that the watermark of each chunk
-    can be computed from the events that follow it.
+    `may_go_back` says that times may go back by any amount, as in a table that somebody wrote: the
+    watermarks of such a file are found in a pass of their own.
     """
 
     geometry: Geometry
     decode: Callable[[], Iterator[AnyColumns]]
-    whole: bool
+    may_go_back: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +28,16 @@ class Format:
     """A row of the registry: how to recognise and to open one file format.
 
     `sniff(head, path)` judges the first bytes of the file; `open(path, head, geometry)` checks
-    the head and raises a RecordingError where it does not hold.
+    the head and raises a RecordingError where it does not hold. `write(path, geometry, chunks)`
+    writes a file of the format from chunks in stream order, None where it is only read; it raises a
+    RecordingError where the format cannot hold the geometry or the times.
     """
 
     name: str
     suffixes: tuple[str, ...]
     sniff: Callable[[bytes, Path], bool]
     open: Callable[[Path, bytes, Geometry | None], Opened]
+    write: Callable[[Path, Geometry, Iterator[EventChunk]], None] | None = None
 
 
 def of_grid(

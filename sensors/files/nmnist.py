@@ -11,9 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
+from retempo.sensors.columns import Columns
 from retempo.sensors.errors import RecordingError
 from retempo.sensors.events import EventChunk
-from retempo.sensors.files.format import Columns, Format, Opened, of_grid
+from retempo.sensors.files.format import Format, Opened, of_grid
 from retempo.sensors.geometry import GridGeometry
 
 EVENT_BYTES = 5
@@ -105,7 +106,7 @@ def _open(path: Path, head: bytes, geometry: GridGeometry | None) -> Opened:
             f"{path} is no N-MNIST file of {grid}: {len(columns) - inside} of its first "
             f"{len(columns)} events lie outside; give its geometry or rename it"
         )
-    return Opened(grid, partial(_decode, path), whole=True)
+    return Opened(grid, partial(_decode, path), may_go_back=True)
 
 
 def _inside(columns: Columns, grid: GridGeometry) -> int:

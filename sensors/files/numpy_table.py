@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from retempo.sensors.columns import Columns
 from retempo.sensors.errors import RecordingError
-from retempo.sensors.files.format import Columns, Format, Opened, of_grid, reason
+from retempo.sensors.files.format import Format, Opened, of_grid, reason
 from retempo.sensors.geometry import GridGeometry
 
 GEOMETRY = GridGeometry(35, 35)
@@ -24,7 +25,7 @@ def _sniff(head: bytes, path: Path) -> bool:
 def _open(path: Path, head: bytes, geometry: GridGeometry | None) -> Opened:
     del head
     _load(path)
-    return Opened(geometry or GEOMETRY, partial(_decode, path), whole=True)
+    return Opened(geometry or GEOMETRY, partial(_decode, path), may_go_back=True)
 
 
 def _load(path: Path) -> NDArray[np.uint64]:

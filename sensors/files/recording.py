@@ -4,21 +4,26 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from retempo.sensors.columns import AnyColumns
 from retempo.sensors.events import EventChunk
-from retempo.sensors.files.chunking import chunk_stream, chunk_whole, join
+from retempo.sensors.files.chunking import chunk_any_order, chunk_forward
 from retempo.sensors.files.format import Opened
+from retempo.sensors.files.policy import under_policy
 from retempo.sensors.geometry import Geometry
+from retempo.sensors.problems import Policy
 
 
 @dataclass(frozen=True, slots=True)
 class Recording:
     """A recorded file: a source that starts from the first event at each iteration.
 
-    Chunks hold at most `chunk_events` events in the order of the file, and every event of it:
-    those outside the geometry stay in place, for the binning to count as invalid. A recording
-    without events yields no chunk. The watermark of a chunk is honest for the formats that are
-    read whole (N-MNIST, NumPy, CSV, DAT) even where times go back; for the streamed ones (EVT2,
-    EVT3, AEDAT 4, ES, sound) it is the last event's time.
+    Chunks hold at most `chunk_events` events in the order of the file. What is wrong with the file
+    follows `policy`: `raise` ends with an error behind the last good event, `stop` ends there
+    without one, `skip` leaves out what is bad; the chunks carry the counts, and every event lies
+    within the geometry. A recording without events yields no chunk, unless it has problems to
+    tell. Memory is bounded whatever the size of the file. The watermark of a chunk is honest for
+    the formats that somebody may have written in any order (N-MNIST, NumPy, CSV, DAT); for the
+    others it is the last event's time.
 
     Iterating raises:
         RecordingError: the file is damaged further on, or gone.
@@ -27,6 +32,7 @@ class Recording:
     path: Path
     format: str
     opened: Opened = field(repr=False)
+    policy: Policy = "raise"
     chunk_events: int = 65_536
 
     @property
@@ -40,7 +46,9 @@ class Recording:
         return self.opened.geometry
 
     def __iter__(self) -> Iterator[EventChunk]:
-        pieces = self.opened.decode()
-        if self.opened.whole:
-            return chunk_whole(join(list(pieces)), self.chunk_events, self.name)
-        return chunk_stream(pieces, self.chunk_events, self.name)
+        if self.opened.may_go_back:
+            return chunk_any_order(self._decode, self.chunk_events, self.name)
+        return chunk_forward(self._decode(), self.chunk_events, self.name)
+
+    def _decode(self) -> Iterator[AnyColumns]:
+        return under_policy(self.opened.decode(), self.geometry, self.policy, self.path)

@@ -8,6 +8,7 @@ from retempo.sensors.files import aedat4, audio, csv_text, dat, es, evt, nmnist,
 from retempo.sensors.files.format import Format
 from retempo.sensors.files.recording import Recording
 from retempo.sensors.geometry import Geometry
+from retempo.sensors.problems import POLICIES, Policy
 
 # Those with a signature come before those that are only plausible.
 FORMATS: tuple[Format, ...] = (
@@ -30,12 +31,13 @@ def open_recording(
     *,
     geometry: Geometry | None = None,
     cochlea: CochleaSpec | None = None,
+    policy: Policy = "raise",
     chunk_events: int = 65_536,
 ) -> Recording:
     """Open a recorded event file by its content, and by its suffix where that is silent.
 
     `geometry` overrides what the file or its format says; `cochlea` hears a sound file, the default
-    one if None. Only the head is read here.
+    one if None. `policy` says what follows from damage, see `Recording`. Only the head is read.
 
     Raises:
         RecordingError: no such file, a directory, an empty file, no known format, a head that
@@ -44,15 +46,19 @@ def open_recording(
     path = Path(path)
     if chunk_events < 1:
         raise RecordingError(f"chunk_events is {chunk_events}, expected at least 1 event a chunk")
+    if policy not in POLICIES:
+        raise RecordingError(f"the policy is {policy!r}, expected one of {', '.join(POLICIES)}")
     head = _read_head(path)
     chosen = _choose(path, head)
     if chosen is audio.FORMAT and cochlea is not None:
-        return Recording(path, chosen.name, audio.open_sound(path, head, cochlea), chunk_events)
+        return Recording(
+            path, chosen.name, audio.open_sound(path, head, cochlea), policy, chunk_events
+        )
     try:
         opened = chosen.open(path, head, geometry)
     except GeometryError as error:
         raise RecordingError(f"{path} states a size that no sensor has: {error}") from error
-    return Recording(path, chosen.name, opened, chunk_events)
+    return Recording(path, chosen.name, opened, policy, chunk_events)
 
 
 def hear_recording(
@@ -65,7 +71,8 @@ def hear_recording(
     """
     path = Path(path)
     head = _read_head(path)
-    return Recording(path, audio.FORMAT.name, audio.open_sound(path, head, cochlea), chunk_events)
+    opened = audio.open_sound(path, head, cochlea)
+    return Recording(path, audio.FORMAT.name, opened, chunk_events=chunk_events)
 
 
 def _read_head(path: Path) -> bytes:

@@ -40,10 +40,11 @@ def test_csv_is_read_with_or_without_its_head_line(tmp_path: Path, text: str) ->
     assert list(rows) == CSV_EVENTS
 
 
-def test_csv_events_outside_the_geometry_are_left_in_place(tmp_path: Path) -> None:
+def test_csv_events_outside_the_geometry_are_counted(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("t,x,y,on\n1,2,3,1\n2,500,3,0\n")
-    assert summarise(open_recording(path, geometry=GRID)).outside == 1
+    skipped = open_recording(path, geometry=GRID, policy="skip")
+    assert summarise(skipped).problems == {"outside": 1}
 
 
 def test_csv_without_events_yields_no_chunk(tmp_path: Path) -> None:

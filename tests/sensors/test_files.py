@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from retempo.sensors.errors import RecordingError
-from retempo.sensors.events import Source
+from retempo.sensors.events import EventChunk, Source
 from retempo.sensors.files import open_recording, read_all
 from retempo.sensors.geometry import ChannelGeometry, GridGeometry
 from retempo.sensors.summary import summarise
@@ -30,16 +30,20 @@ def test_a_recording_is_a_source(tmp_path: Path) -> None:
     assert isinstance(open_recording(path), Source)
 
 
-def test_an_event_outside_the_geometry_is_left_in_place_and_counted(tmp_path: Path) -> None:
+def test_an_event_outside_the_geometry_is_named_or_left_out_and_counted(tmp_path: Path) -> None:
     path = tmp_path / "a.npy"
     np.save(path, np.array([[5, 1, 2, 1], [6, 400, 2, 0], [7, 34, 34, 0]], np.uint64))
-    assert summarise(open_recording(path)).outside == 1
-    narrow = open_recording(path, geometry=GRID)
-    assert narrow.geometry == GRID
-    chunk = read_all(narrow)
-    assert chunk.x is not None
-    assert chunk.x.tolist() == [1, 400, 34]
-    assert summarise(narrow).outside == 2
+    seen: list[EventChunk] = []
+    words = r"event at 6 us with x 400, y 2 lies outside the sensor of 35x35x2.*policy skip"
+    with pytest.raises(RecordingError, match=words):
+        seen.extend(open_recording(path, chunk_events=1))
+    assert [chunk.t_us.tolist() for chunk in seen] == [[5]]
+    skipped = read_all(open_recording(path, geometry=GRID, policy="skip"))
+    assert (skipped.t_us.tolist(), skipped.lost, skipped.problems) == ([5], 2, {"outside": 2})
+    stopped = read_all(open_recording(path, policy="stop"))
+    assert (stopped.t_us.tolist(), stopped.problems) == ([5], {"outside": 1})
+    with pytest.raises(RecordingError, match="the policy is 'go', expected one of skip, stop"):
+        open_recording(path, policy="go")  # type: ignore[arg-type]
 
 
 def test_times_that_go_back_stay_in_the_order_of_the_file(tmp_path: Path) -> None:
@@ -195,16 +199,6 @@ def test_a_file_that_goes_away_between_opening_and_reading_is_named(tmp_path: Pa
 def evt2(t_us: int, x: int, y: int) -> list[int]:
     """The words TIME_HIGH and CD_ON of EVT 2.0."""
     return [(8 << 28) | (t_us >> 6), (1 << 28) | ((t_us & 63) << 22) | (x << 11) | y]
-
-
-def test_an_evt2_event_outside_the_claimed_geometry_is_left_in_place(tmp_path: Path) -> None:
-    words = np.array([*evt2(640, 20, 3), *evt2(705, 2, 3)], "<u4").tobytes()
-    path = tmp_path / "a.raw"
-    path.write_bytes(b"% evt 2.0\n" + words)
-    recording = open_recording(path, geometry=GridGeometry(10, 10))
-    summary = summarise(recording)
-    assert (summary.events, summary.outside) == (2, 1)
-    assert (summary.t_first_us, summary.t_last_us) == (640, 705)
 
 
 def test_an_evt2_event_outside_the_size_in_its_own_header_is_refused_aloud(tmp_path: Path) -> None:

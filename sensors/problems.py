@@ -1,0 +1,73 @@
+"""What a decoder finds wrong with its input, counted by kind, and what is to follow from it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+# skip: drop what is bad and go on; stop: end before the first problem; raise: an error at it.
+Policy = Literal["skip", "stop", "raise"]
+POLICIES: tuple[Policy, ...] = get_args(Policy)
+
+# Every kind that a decoder may count, and what it means to a person.
+KINDS: dict[str, str] = {
+    "outside": "events at addresses that the sensor does not have",
+    "truncated": "bytes at the end that are no whole event",
+    "damaged": "parts that cannot be decoded",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Problems:
+    """What was wrong in one piece of input.
+
+    `counts` maps kinds (see `KINDS`) to how often. The first problem is of kind `kind`, `text` says
+    in words where it lies and what is wrong, and `kept` counts the events that the same piece holds
+    from before it.
+    """
+
+    counts: Mapping[str, int] = field(default_factory=dict)
+    kind: str = ""
+    text: str = ""
+    kept: int = 0
+
+    def __bool__(self) -> bool:
+        return bool(self.counts)
+
+    def first(self) -> "Problems":
+        """The first problem alone."""
+        return Problems({self.kind: 1}, self.kind, self.text, self.kept)
+
+
+NO_PROBLEMS = Problems()
+
+
+def problem(kind: str, text: str, kept: int, count: int = 1) -> Problems:
+    """Return a problem of one kind; see `Problems`."""
+    return Problems({kind: count}, kind, text, kept)
+
+
+def total(several: list[Mapping[str, int]]) -> dict[str, int]:
+    """Return the sum of counts by kind."""
+    counts: dict[str, int] = {}
+    for each in several:
+        for kind, count in each.items():
+            counts[kind] = counts.get(kind, 0) + count
+    return counts
+
+
+def both(before: Problems, after: Problems, events_before: int = 0) -> Problems:
+    """Return the problems of two pieces that become one.
+
+    Args:
+        before: those of the first piece.
+        after: those of the second piece, or others of the same one.
+        events_before: how many events of the joined piece lie before the second; 0 where both
+            speak of the same piece, whose first problem is then the one with fewer events kept.
+    """
+    if not before or not after:
+        only = before or after
+        kept = only.kept + (0 if before else events_before)
+        return Problems(only.counts, only.kind, only.text, kept) if only else NO_PROBLEMS
+    first = before if before.kept <= after.kept + events_before else after
+    kept = min(before.kept, after.kept + events_before)
+    return Problems(total([before.counts, after.counts]), first.kind, first.text, kept)
