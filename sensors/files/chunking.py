@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -103,11 +103,12 @@ def _recut(pieces: Iterator[C], chunk_events: int) -> Iterator[C]:
 
 
 def _chunk(columns: AnyColumns, t_end_us: int, stream: str, sequence: int) -> EventChunk:
+    arrays: dict[str, Any] = {**arrays_of(columns)}
     return EventChunk(
         t_end_us=t_end_us,
         stream=stream,
         sequence=sequence,
         lost=columns.problems.counts.get("outside", 0),
         problems=columns.problems.counts,
-        **arrays_of(columns),
+        **arrays,
     )
