@@ -6,11 +6,15 @@ from retempo.exporters.resolution import Resolution
 from retempo.exporters.step_model import StepModel
 from retempo.runtime.engine import Engine
 from retempo.runtime.engines.onnx import OnnxEngine
+from retempo.runtime.engines.sparse import SparseEngine
 from retempo.runtime.errors import EngineError
 
 __all__ = ["ENGINES", "load_engine"]
 
-ENGINES: dict[str, Callable[[StepModel, Resolution], Engine]] = {"onnx": OnnxEngine}
+ENGINES: dict[str, Callable[[StepModel, Resolution], Engine]] = {
+    "onnx": OnnxEngine,
+    "sparse": SparseEngine,
+}
 
 
 def load_engine(

@@ -16,6 +16,7 @@ from retempo.exporters.contract import StateSpec
 from retempo.exporters.resolution import Resolution
 from retempo.exporters.step_model import StepModel, bound_coefficients
 from retempo.runtime.engine import Arrays, EngineState, Vector
+from retempo.runtime.engines.saved import check_saved, is_spikes, saved_batch, shape_of
 from retempo.runtime.errors import EngineError
 
 try:
@@ -47,18 +48,20 @@ class OnnxState:
         # An even ring holds a whole number of ping-pongs, so that its places suffice as bindings.
         self.places = self.lag + 1 + (self.lag + 1) % 2
         self.rings: dict[str, list[Vector]] = {
-            spec.name: [np.zeros(_shape(spec, batch), np.float32) for _ in range(self._slots(spec))]
+            spec.name: [
+                np.zeros(shape_of(spec, batch), np.float32) for _ in range(self._slots(spec))
+            ]
             for spec in engine.model.contract.states
         }
         self.mixed: dict[str, Vector] = {
-            spec.name: np.zeros(_shape(spec, batch), np.float32)
+            spec.name: np.zeros(shape_of(spec, batch), np.float32)
             for spec in engine.model.contract.states
             if is_spikes(spec) and self.newer
         }
         self._scratch = {name: np.zeros_like(mixed) for name, mixed in self.mixed.items()}
         self.total = np.zeros_like(self.y)
         self.fired: dict[str, Vector] = {
-            spec.name: np.zeros(_shape(spec, batch), np.float32)
+            spec.name: np.zeros(shape_of(spec, batch), np.float32)
             for spec in engine.model.contract.states
             if is_spikes(spec) and self.substeps > 1
         }
@@ -195,19 +198,9 @@ class OnnxEngine:
         Raises:
             EngineError: a tensor is missing, unknown, or of another shape than this resolution's.
         """
-        specs = self.model.contract.states
-        strange = sorted(set(arrays) - {spec.name for spec in specs})
-        if strange:
-            raise EngineError(
-                f"{self.model.name} has no state {strange[0]}; it is another network's"
-            )
-        state = self.new_state(_batch_of(arrays, specs[0]))
-        for spec in specs:
-            shape = _shape(spec, state.batch)
-            wanted = (state.lag, *shape) if is_spikes(spec) else shape
-            if spec.name not in arrays or arrays[spec.name].shape != wanted:
-                found = arrays[spec.name].shape if spec.name in arrays else "nothing"
-                raise EngineError(f"saved state {spec.name} is {found}, expected {wanted}")
+        state = self.new_state(saved_batch(self.model, arrays))
+        check_saved(self.model, arrays, state.batch, state.lag)
+        for spec in self.model.contract.states:
             if is_spikes(spec):
                 for age in range(1, state.lag + 1):
                     state.write_slot(spec, -age)[:] = arrays[spec.name][age - 1]
@@ -226,11 +219,6 @@ class OnnxEngine:
         return _binding(self._session, inputs, outputs)
 
 
-def is_spikes(spec: StateSpec) -> bool:
-    """Return whether a state is the spikes of a layer, which alone are read with a lag."""
-    return len(spec.shape) == 2
-
-
 def _binding(
     session: "onnxruntime.InferenceSession",
     inputs: Mapping[str, NDArray[np.float32]],
@@ -242,15 +230,3 @@ def _binding(
     for name, array in outputs.items():
         binding.bind_ortvalue_output(name, onnxruntime.OrtValue.ortvalue_from_numpy(array))
     return binding
-
-
-def _shape(spec: StateSpec, batch: int) -> tuple[int, ...]:
-    return tuple(batch if side == -1 else side for side in spec.shape)
-
-
-def _batch_of(arrays: Arrays, spec: StateSpec) -> int:
-    axis = spec.shape.index(-1)
-    shape = arrays[spec.name].shape if spec.name in arrays else ()
-    if len(shape) != len(spec.shape):
-        raise EngineError(f"saved state {spec.name} is {shape or 'missing'}, expected {spec.shape}")
-    return int(shape[axis])

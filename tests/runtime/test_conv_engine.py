@@ -1,4 +1,4 @@
-"""ONNX Runtime against the NumPy reference where layers convolve and pool."""
+"""Every engine against the NumPy reference where layers convolve and pool."""
 
 import numpy as np
 import pytest
@@ -10,9 +10,10 @@ from retempo.exporters.step_model import parse_step
 from retempo.runtime.engines import load_engine
 from tests.builders import make_inputs
 from tests.conv_builders import make_conv_network
-from tests.runtime.test_engines import Reference, engine_at
+from tests.runtime.test_engines import Reference, engine_at, every_engine
 
 
+@every_engine
 @pytest.mark.parametrize("neuron", ["lif", "radlif"])
 @pytest.mark.parametrize("kind", ["average", "max"])
 @pytest.mark.parametrize(
@@ -20,12 +21,12 @@ from tests.runtime.test_engines import Reference, engine_at
     [(10_000, "none"), (1_000, "lag"), (2_500, "integral"), (25_000, "substep")],
 )
 def test_convolutions_spike_alike_at_any_resolution(
-    neuron: str, kind: str, dt_us: int, method: str
+    name: str, neuron: str, kind: str, dt_us: int, method: str
 ) -> None:
     """Until a potential lies within rounding of the threshold, as for dense layers."""
     pool = PoolSpec(2, "max" if kind == "max" else "average")
     network = make_conv_network(neuron, pool=pool, seed=3)
-    engine = engine_at(network, dt_us, method)
+    engine = engine_at(network, dt_us, method, name)
     plain = Reference(network, engine.resolution, 2)
     state = engine.new_state(2)
     spikes, steps = 0.0, 0
@@ -34,10 +35,10 @@ def test_convolutions_spike_alike_at_any_resolution(
         y = engine.step(state)
         expected = plain.step(x)
         saved = engine.save_state(state)
-        if any((saved[name][0] != plain.state[name]).any() for name in plain.spike_names):
+        if any((saved[key][0] != plain.state[key]).any() for key in plain.spike_names):
             assert plain.nearest < 1e-4
             break
-        spikes += sum(float(saved[name][0].sum()) for name in plain.spike_names)
+        spikes += sum(float(saved[key][0].sum()) for key in plain.spike_names)
         steps += 1
         np.testing.assert_allclose(y, expected, atol=1e-3)
     assert spikes > 20

@@ -1,4 +1,4 @@
-"""ONNX Runtime against the NumPy reference: one step, a thousand steps, the lag, saved states."""
+"""Every engine against the NumPy reference: one step, a thousand steps, the lag, saved states."""
 
 from collections import deque
 from math import ceil, floor
@@ -14,8 +14,8 @@ from retempo.exporters.resolution import Resolution, resolve
 from retempo.exporters.step_graph import build_step
 from retempo.exporters.step_model import StepModel, parse_step
 from retempo.runtime.engine import Engine, EngineState, Vector
-from retempo.runtime.engines import load_engine
-from retempo.runtime.engines.onnx import is_spikes
+from retempo.runtime.engines import ENGINES, load_engine
+from retempo.runtime.engines.saved import is_spikes
 from retempo.runtime.errors import EngineError
 from tests.builders import LINEAR, NONLINEAR, make_inputs, make_network, neuron_names, seeds
 
@@ -24,9 +24,14 @@ def model_at(network: Network, resolution: Resolution) -> StepModel:
     return parse_step(build_step(network, resolution).SerializeToString(), "m.onnx")
 
 
-def engine_at(network: Network, dt_us: int = 1_000, method: str = "lag") -> Engine:
+def engine_at(
+    network: Network, dt_us: int = 1_000, method: str = "lag", name: str = "onnx"
+) -> Engine:
     resolution = resolve(network.spec, dt_us, method)
-    return load_engine(model_at(network, resolution), resolution)
+    return load_engine(model_at(network, resolution), resolution, name)
+
+
+every_engine = pytest.mark.parametrize("name", ENGINES)
 
 
 class Reference:
@@ -67,6 +72,7 @@ class Reference:
         return y
 
 
+@every_engine
 @settings(max_examples=25)
 @given(
     neuron_names,
@@ -76,16 +82,16 @@ class Reference:
     st.sampled_from([10_000, 5_000, 1_000]),
 )
 def test_one_step_from_a_random_state(
-    neuron: str, seed: int, hidden: list[int], batch: int, dt_us: int
+    name: str, neuron: str, seed: int, hidden: list[int], batch: int, dt_us: int
 ) -> None:
     network = make_network(neuron, hidden, seed=seed)
-    engine = engine_at(network, dt_us)
+    engine = engine_at(network, dt_us, name=name)
     rng = np.random.default_rng(seed)
     saved = {}
-    for name, zeros in engine.save_state(engine.new_state(batch)).items():
-        spikes = name.endswith(".spikes")
+    for key, zeros in engine.save_state(engine.new_state(batch)).items():
+        spikes = key.endswith(".spikes")
         drawn = rng.normal(size=zeros.shape)
-        saved[name] = np.where(spikes, drawn > 0.5, drawn).astype(np.float32)
+        saved[key] = np.where(spikes, drawn > 0.5, drawn).astype(np.float32)
     state = engine.load_state(saved)
     x = make_inputs(network, 1, batch, seed)[0]
     state.x[:] = x
@@ -96,12 +102,13 @@ def test_one_step_from_a_random_state(
     hidden_u = [after[f"{layer.name}.state"][0] for layer in network.spec.layers[:-1]]
     assume(min(float(np.abs(u - 1.0).min()) for u in hidden_u) > 1e-4)
     np.testing.assert_allclose(y, expected, atol=1e-5)
-    for name, values in engine.save_state(state).items():
-        newest = values[0] if name.endswith(".spikes") else values
-        scale = max(1.0, float(np.abs(after[name]).max()))
-        np.testing.assert_allclose(newest, after[name], atol=1e-5 * scale)
+    for key, values in engine.save_state(state).items():
+        newest = values[0] if key.endswith(".spikes") else values
+        scale = max(1.0, float(np.abs(after[key]).max()))
+        np.testing.assert_allclose(newest, after[key], atol=1e-5 * scale)
 
 
+@every_engine
 @pytest.mark.parametrize("neuron", LINEAR)
 @pytest.mark.parametrize(
     ("dt_us", "method"),
@@ -115,14 +122,14 @@ def test_one_step_from_a_random_state(
     ],
 )
 def test_a_thousand_steps_spike_alike_but_at_the_threshold(
-    neuron: str, dt_us: int, method: str
+    name: str, neuron: str, dt_us: int, method: str
 ) -> None:
     """Spikes may differ only where the potential lies within rounding of the threshold.
 
     The neurons are stable: one of spectral radius above 1 amplifies rounding without bound.
     """
     network = make_network(neuron, (24, 16), seed=5, stable=True)
-    engine = engine_at(network, dt_us, method)
+    engine = engine_at(network, dt_us, method, name=name)
     plain = Reference(network, engine.resolution, 2)
     state = engine.new_state(2)
     spikes = 0.0
@@ -140,16 +147,17 @@ def test_a_thousand_steps_spike_alike_but_at_the_threshold(
     assert spikes > 100
 
 
+@every_engine
 @pytest.mark.parametrize("neuron", NONLINEAR)
 @pytest.mark.parametrize(
     ("dt_us", "method"), [(10_000, "euler"), (3_000, "lag"), (1_000, "impulse")]
 )
 def test_an_upswing_is_stepped_as_the_reference_steps_it(
-    neuron: str, dt_us: int, method: str
+    name: str, neuron: str, dt_us: int, method: str
 ) -> None:
     """An upswing amplifies rounding, so each bin begins where the reference ended its last."""
     network = make_network(neuron, (24, 16), seed=5, stable=True)
-    engine = engine_at(network, dt_us, method)
+    engine = engine_at(network, dt_us, method, name=name)
     plain = Reference(network, engine.resolution, 2)
     spikes = 0.0
     for x in make_inputs(network, 200, 2, seed=6):
@@ -167,11 +175,12 @@ def test_an_upswing_is_stepped_as_the_reference_steps_it(
     assert spikes > 20
 
 
+@every_engine
 @given(st.sampled_from([10_000, 5_000, 2_000, 1_000, 100]))
-def test_feedback_reads_the_spikes_of_lag_steps_ago(dt_us: int) -> None:
+def test_feedback_reads_the_spikes_of_lag_steps_ago(name: str, dt_us: int) -> None:
     """A spike written at a step is read again exactly `lag` steps later."""
     network = make_network("rlif", (4,))
-    engine = engine_at(network, dt_us)
+    engine = engine_at(network, dt_us, name=name)
     lag = 10_000 // dt_us
     assert engine.resolution.lag == lag
     saved = dict(engine.save_state(engine.new_state()))
@@ -191,11 +200,12 @@ def _potentials(engine: Engine, state: EngineState, steps: int) -> list[Vector]:
     return seen
 
 
+@every_engine
 @settings(max_examples=10)
 @given(neuron_names, st.integers(1, 40), st.sampled_from([10_000, 3_000, 1_000, 25_000, 40_000]))
-def test_saved_and_resumed_is_uninterrupted(neuron: str, pause: int, dt_us: int) -> None:
+def test_saved_and_resumed_is_uninterrupted(name: str, neuron: str, pause: int, dt_us: int) -> None:
     network = make_network(neuron, stable=True)
-    engine = engine_at(network, dt_us, "auto")
+    engine = engine_at(network, dt_us, "auto", name=name)
     inputs = make_inputs(network, 60, 3)
     state, whole = engine.new_state(3), []
     for x in inputs:
@@ -210,13 +220,17 @@ def test_saved_and_resumed_is_uninterrupted(neuron: str, pause: int, dt_us: int)
     np.testing.assert_array_equal(parts, whole)
 
 
+@every_engine
 @given(neuron_names, seeds, st.integers(2, 6))
 @settings(max_examples=10)
 def test_a_substepped_bin_is_the_source_network_stepped_within_it(
-    neuron: str, seed: int, ratio: int
+    name: str, neuron: str, seed: int, ratio: int
 ) -> None:
     network = make_network(neuron, seed=seed, stable=True)
-    coarse, fine = engine_at(network, ratio * 10_000, "substep"), engine_at(network, 10_000, "none")
+    coarse, fine = (
+        engine_at(network, ratio * 10_000, "substep", name=name),
+        engine_at(network, 10_000, "none", name=name),
+    )
     a, b = coarse.new_state(2), fine.new_state(2)
     for x in make_inputs(network, 40, 2, seed):
         a.x[:], b.x[:] = ratio * x, x
@@ -229,21 +243,23 @@ def test_a_substepped_bin_is_the_source_network_stepped_within_it(
         np.testing.assert_allclose(y, np.mean(inner, axis=0), atol=1e-3)
 
 
-def test_another_resolution_is_bound_without_another_file() -> None:
+@every_engine
+def test_another_resolution_is_bound_without_another_file(name: str) -> None:
     """A file exported at 10 ms and moved to 1 ms steps as the file exported at 1 ms."""
     network = make_network()
     home = model_at(network, resolve(network.spec, 10_000, "integral"))
-    moved = load_engine(home, home.resolution(1_000, "lag"))
-    direct = engine_at(network, 1_000, "lag")
+    moved = load_engine(home, home.resolution(1_000, "lag"), name)
+    direct = engine_at(network, 1_000, "lag", name=name)
     a, b = moved.new_state(), direct.new_state()
     for x in make_inputs(network, 200, 1):
         a.x[:] = b.x[:] = x
         np.testing.assert_array_equal(moved.step(a), direct.step(b))
 
 
-def test_states_of_one_engine_do_not_touch() -> None:
+@every_engine
+def test_states_of_one_engine_do_not_touch(name: str) -> None:
     network = make_network()
-    engine = engine_at(network)
+    engine = engine_at(network, name=name)
     inputs = make_inputs(network, 50, 2)
     alone = engine.new_state()
     expected = []
@@ -258,9 +274,10 @@ def test_states_of_one_engine_do_not_touch() -> None:
         np.testing.assert_array_equal(y, expected[step])
 
 
-def test_a_saved_state_of_another_shape_is_refused() -> None:
+@every_engine
+def test_a_saved_state_of_another_shape_is_refused(name: str) -> None:
     network = make_network()
-    fine, coarse = engine_at(network, 1_000), engine_at(network, 5_000)
+    fine, coarse = engine_at(network, 1_000, name=name), engine_at(network, 5_000, name=name)
     saved = fine.save_state(fine.new_state())
     with pytest.raises(
         EngineError, match=r"layer0\.spikes is \(10, 1, 16\), expected \(2, 1, 16\)"

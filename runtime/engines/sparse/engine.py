@@ -1,0 +1,235 @@
+"""The engine `sparse`, see `runtime.engine.Engine`."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retempo.exporters.neurons import neuron_named
+from retempo.exporters.neurons.general import Upswing
+from retempo.exporters.resolution import Resolution
+from retempo.exporters.step_model import StepModel, network_of
+from retempo.runtime.engine import Arrays, EngineState, Vector
+from retempo.runtime.engines.saved import check_saved, saved_batch
+from retempo.runtime.engines.sparse.kernel import LISTS, SUMS, step_bin
+from retempo.runtime.engines.sparse.products import BLOCK_WORDS
+from retempo.runtime.engines.sparse.program import (
+    NEURONS,
+    SPIKES_AT,
+    SPIKING,
+    STATE_AT,
+    VARIABLES,
+    coefficients_of,
+    program_of,
+)
+from retempo.runtime.errors import EngineError
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Rise:
+    """The upswing of one layer: where its variables lie, `N` and the threshold, float32."""
+
+    layer: slice
+    upswing: Upswing
+    N: Vector
+    threshold: Vector
+
+
+class SparseState:
+    """The buffers of `batch` streams, see `SparseEngine`; the kernel's arguments by name."""
+
+    def __init__(self, engine: "SparseEngine", batch: int) -> None:
+        program, resolution = engine.program, engine.resolution
+        inputs, labels = (
+            engine.model.contract.network.input.size,
+            len(engine.model.contract.network.labels),
+        )
+        self.batch = batch
+        self.coefficients = engine.coefficients
+        self.rises = engine.rises
+        self.substeps = resolution.substeps
+        self.lag = math.ceil(resolution.lag)
+        self.newer = self.lag - resolution.lag
+        self.places = self.lag + 1
+        self.position = 0
+        # Padded to whole blocks of words, so that silence is passed over 16 inputs at a time.
+        block = 2 * BLOCK_WORDS
+        padded = np.zeros((batch, -(-inputs // block) * block), np.float32)
+        self.x: Vector = padded[:, :inputs]
+        self.x_words = padded.view(np.uint64)
+        self.y: Vector = np.zeros((batch, labels), np.float32)
+        self.values: Vector = np.zeros((batch, program.state_size), np.float32)
+        self.upswing: Vector = np.zeros(
+            (batch, program.state_size if self.rises else 0), np.float32
+        )
+        self.ring = np.zeros((batch, self.places, program.spiking), np.int32)
+        self.counts = np.zeros((batch, self.places, len(program.layers)), np.int64)
+        self.fired: Vector = np.zeros((batch, program.spiking), np.float32)
+        widest = max(program.widest, inputs)
+        self.sums: Vector = np.zeros((SUMS, widest), np.float32)
+        self.active = np.zeros((LISTS, widest), np.int32)
+        self.loads: Vector = np.zeros((LISTS, widest), np.float32)
+        self.above = np.zeros((widest + 15) // 8 * 8, np.uint8)
+        self.above_words = self.above.view(np.uint64)
+
+
+class SparseEngine:
+    """Steps a model on the CPU, touching only the weights of what is active.
+
+    The same file as for `onnx`; a step allocates nothing and releases the GIL.
+    """
+
+    name = "sparse"
+
+    def __init__(self, model: StepModel, resolution: Resolution) -> None:
+        self.model = model
+        self.program = program_of(network_of(model))
+        self.set_resolution(resolution)
+
+    def set_resolution(self, resolution: Resolution) -> None:
+        """Take other coefficients for the states that are made from now on."""
+        self.resolution = resolution
+        self.coefficients = coefficients_of(self.program, resolution)
+        self.rises = _rises_of(self, resolution)
+
+    def new_state(self, batch: int = 1) -> SparseState:
+        """Return the state of `batch` streams that have seen nothing.
+
+        Raises:
+            EngineError: the batch is empty.
+        """
+        if batch < 1:
+            raise EngineError(f"a state holds at least 1 stream, got {batch}")
+        return SparseState(self, batch)
+
+    def step(self, state: EngineState) -> Vector:
+        """Step one bin with `state.x`; returns `y`, `(batch, labels)`, valid until the next step.
+
+        A bin of several inner steps has the mean of their `y`.
+        """
+        assert isinstance(state, SparseState)  # noqa: S101  (a state comes from its own engine)
+        if not state.rises:
+            self._step(state, 0, state.substeps)
+            return state.y
+        for inner in range(state.substeps):
+            _rise(state)
+            self._step(state, inner, inner + 1)
+        return state.y
+
+    def _step(self, state: SparseState, begin: int, end: int) -> None:
+        step_bin(
+            self.program.layers,
+            self.program.weights,
+            state.coefficients,
+            state.x,
+            state.x_words,
+            state.position,
+            state.lag,
+            state.newer,
+            begin,
+            end,
+            state.substeps,
+            state.values,
+            state.upswing,
+            state.ring,
+            state.counts,
+            state.fired,
+            state.sums,
+            state.active,
+            state.loads,
+            state.above,
+            state.above_words,
+            state.y,
+        )
+        state.position = (state.position + end - begin) % state.places
+
+    def spikes(self, state: EngineState) -> Arrays:
+        """Return how often each spiking neuron fired in the last bin, see `Engine.spikes`."""
+        assert isinstance(state, SparseState)  # noqa: S101
+        return {f"{name}.spikes": state.fired[:, part] for name, part in self._spiking().items()}
+
+    def finite(self, state: EngineState) -> NDArray[np.bool_]:
+        """Return which streams hold finite numbers alone, `(batch,)`."""
+        assert isinstance(state, SparseState)  # noqa: S101
+        finite = np.asarray(np.isfinite(state.values).all(axis=1))
+        return finite
+
+    def save_state(self, state: EngineState) -> Arrays:
+        """Return a copy of a state by the contract's names, as the engine `onnx` does."""
+        assert isinstance(state, SparseState)  # noqa: S101
+        saved = {}
+        for name, part, shape in self._variables():
+            values = state.values[:, part].reshape(state.batch, *shape)
+            saved[f"{name}.state"] = values.swapaxes(0, 1).copy()
+        for layer, (name, part) in enumerate(self._spiking().items()):
+            history = np.zeros((state.lag, state.batch, part.stop - part.start), np.float32)
+            for age in range(1, state.lag + 1):
+                place = (state.position - age) % state.places
+                for b in range(state.batch):
+                    listed = state.counts[b, place, layer]
+                    history[age - 1, b, state.ring[b, place, part][:listed]] = 1.0
+            saved[f"{name}.spikes"] = history
+        return saved
+
+    def load_state(self, arrays: Arrays) -> SparseState:
+        """Return a state that goes on exactly where the saved one stood.
+
+        Raises:
+            EngineError: a tensor is missing, unknown, or of another shape than this resolution's;
+                or spikes are neither 0 nor 1.
+        """
+        state = self.new_state(saved_batch(self.model, arrays))
+        check_saved(self.model, arrays, state.batch, state.lag)
+        for name, part, _ in self._variables():
+            state.values[:, part] = arrays[f"{name}.state"].swapaxes(0, 1).reshape(state.batch, -1)
+        for layer, (name, part) in enumerate(self._spiking().items()):
+            history = arrays[f"{name}.spikes"]
+            if not ((history == 0.0) | (history == 1.0)).all():
+                raise EngineError(f"saved state {name}.spikes holds spikes that are not 0 or 1")
+            for age in range(1, state.lag + 1):
+                for b in range(state.batch):
+                    listed = np.flatnonzero(history[age - 1, b])
+                    place = -age % state.places
+                    state.ring[b, place, part.start : part.start + len(listed)] = listed
+                    state.counts[b, place, layer] = len(listed)
+        return state
+
+    def _variables(self) -> list[tuple[str, slice, tuple[int, int]]]:
+        """Return each layer's name, its part of the state and the shape of it."""
+        found = []
+        for row, layer in zip(self.program.layers, self.model.contract.network.layers, strict=True):
+            shape = (int(row[VARIABLES]), int(row[NEURONS]))
+            part = slice(int(row[STATE_AT]), int(row[STATE_AT]) + shape[0] * shape[1])
+            found.append((layer.name, part, shape))
+        return found
+
+    def _spiking(self) -> dict[str, slice]:
+        """Return the part of the spikes that each spiking layer has, in their order."""
+        found = {}
+        for row, layer in zip(self.program.layers, self.model.contract.network.layers, strict=True):
+            if row[SPIKING]:
+                at = int(row[SPIKES_AT])
+                found[layer.name] = slice(at, at + int(row[NEURONS]))
+        return found
+
+
+def _rises_of(engine: SparseEngine, resolution: Resolution) -> list[_Rise]:
+    rises = []
+    layers = engine.model.contract.network.layers
+    for row, spec, layer in zip(engine.program.layers, layers, resolution.layers, strict=True):
+        upswing = neuron_named(spec.neuron).upswing
+        if upswing is not None and layer.N is not None:
+            at = int(row[STATE_AT])
+            part = slice(at, at + layer.N.size)
+            N, threshold = layer.N.astype(np.float32), layer.threshold.astype(np.float32)
+            rises.append(_Rise(part, upswing, N, threshold))
+    return rises
+
+
+def _rise(state: SparseState) -> None:
+    """Set what the upswings add in the next inner step."""
+    for rise in state.rises:
+        values = state.values[:, rise.layer].reshape(state.batch, *rise.N.shape)
+        phi = rise.upswing.value(np.clip(values[:, 0], np.float32(0.0), rise.threshold))
+        state.upswing[:, rise.layer] = (rise.N * phi[:, np.newaxis]).reshape(state.batch, -1)

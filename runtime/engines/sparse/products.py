@@ -1,0 +1,147 @@
+"""Sums of weight rows over what is active: the event-driven `W in` and `V s`."""
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from retempo.runtime.engines.sparse.program import (
+    CHANNELS_OUT,
+    COLUMNS_IN,
+    COLUMNS_OUT,
+    GRID_COLUMNS,
+    GRID_ROWS,
+    KERNEL,
+    PADDING,
+    POOL,
+    POOL_MAX,
+    ROWS_IN,
+    ROWS_OUT,
+    STRIDE,
+    Floats,
+    Table,
+)
+
+Index = NDArray[np.int32]
+Words = NDArray[np.uint64]
+
+# Words of 64 bits that are looked at together; an input is padded to whole blocks of them.
+BLOCK_WORDS = 8
+
+_jit = njit(cache=True, nogil=True, error_model="numpy")
+
+
+@_jit
+def find_active(
+    x: Floats, words: Words, active: Index, loads: Floats
+) -> int:  # pragma: no cover - compiled
+    """List the inputs that are not 0 and what they carry; returns how many."""
+    found = 0
+    for block in range(0, words.shape[0], BLOCK_WORDS):
+        some = np.uint64(0)
+        for word in range(BLOCK_WORDS):
+            some |= words[block + word]
+        if some == np.uint64(0):
+            continue
+        for i in range(2 * block, min(2 * (block + BLOCK_WORDS), x.shape[0])):
+            if x[i] != np.float32(0.0):
+                active[found] = i
+                loads[found] = x[i]
+                found += 1
+    return found
+
+
+@_jit
+def add_rows(matrix: Floats, rows: Index, out: Floats) -> None:  # pragma: no cover - compiled
+    """Add some rows of a matrix, four at a time: `out` is then loaded and stored as seldom."""
+    whole = len(rows) // 4 * 4
+    for k in range(0, whole, 4):
+        a, b, c, d = (
+            matrix[rows[k]],
+            matrix[rows[k + 1]],
+            matrix[rows[k + 2]],
+            matrix[rows[k + 3]],
+        )
+        for m in range(out.shape[0]):
+            out[m] += (a[m] + b[m]) + (c[m] + d[m])
+    for k in range(whole, len(rows)):
+        a = matrix[rows[k]]
+        for m in range(out.shape[0]):
+            out[m] += a[m]
+
+
+@_jit
+def add_weighted_rows(
+    matrix: Floats, rows: Index, loads: Floats, out: Floats
+) -> None:  # pragma: no cover - compiled
+    """Add some rows of a matrix, each as often as `loads` says."""
+    for k in range(len(rows)):
+        a, load = matrix[rows[k]], loads[k]
+        for m in range(out.shape[0]):
+            out[m] += load * a[m]
+
+
+@_jit
+def add_map(
+    row: Table, W: Floats, active: Index, loads: Floats, map_: Floats, out: Floats
+) -> None:  # pragma: no cover - compiled
+    """Scatter the kernel of a convolution round every active input into `out`, one value a neuron.
+
+    `W` is `(channels in, kernel, kernel, channels out)`; `map_` is scratch of zeros.
+    """
+    channels, rows_out, columns_out = row[CHANNELS_OUT], row[ROWS_OUT], row[COLUMNS_OUT]
+    side, stride, padding = row[KERNEL], row[STRIDE], row[PADDING]
+    plane = row[ROWS_IN] * row[COLUMNS_IN]
+    for k in range(len(active)):
+        c, rest = divmod(active[k], plane)
+        y, x = divmod(rest, row[COLUMNS_IN])
+        for ky in range(side):
+            oy, off_y = divmod(y + padding - ky, stride)
+            if off_y or oy < 0 or oy >= rows_out:
+                continue
+            for kx in range(side):
+                ox, off_x = divmod(x + padding - kx, stride)
+                if off_x or ox < 0 or ox >= columns_out:
+                    continue
+                from_ = ((c * side + ky) * side + kx) * channels
+                to = (oy * columns_out + ox) * channels
+                for m in range(channels):
+                    map_[to + m] += loads[k] * W[from_ + m]
+    points = rows_out * columns_out
+    for m in range(channels):
+        for p in range(points):
+            out[m * points + p] = map_[p * channels + m]
+            map_[p * channels + m] = np.float32(0.0)
+
+
+@_jit
+def pool(
+    row: Table,
+    active: Index,
+    loads: Floats,
+    pooled: Floats,
+    pooled_active: Index,
+    pooled_loads: Floats,
+) -> int:  # pragma: no cover - compiled
+    """Pool active inputs into active windows; returns how many. `pooled` is scratch of zeros."""
+    window = row[POOL]
+    rows, columns = row[GRID_ROWS], row[GRID_COLUMNS]
+    rows_out, columns_out = rows // window, columns // window
+    share = np.float32(1.0) if row[POOL_MAX] else np.float32(1.0 / (window * window))
+    found = 0
+    for k in range(len(active)):
+        c, rest = divmod(active[k], rows * columns)
+        y, x = divmod(rest, columns)
+        y //= window
+        x //= window
+        if y >= rows_out or x >= columns_out or loads[k] == np.float32(0.0):
+            continue
+        to = (c * rows_out + y) * columns_out + x
+        if pooled[to] == np.float32(0.0):
+            pooled_active[found] = to
+            found += 1
+        load = share * loads[k]
+        pooled[to] = max(pooled[to], load) if row[POOL_MAX] else pooled[to] + load
+    for k in range(found):
+        pooled_loads[k] = pooled[pooled_active[k]]
+        pooled[pooled_active[k]] = np.float32(0.0)
+    return found
