@@ -12,8 +12,7 @@ from retempo.exporters.resolution import Resolution
 from retempo.exporters.step_model import StepModel, network_of
 from retempo.runtime.engine import Arrays, EngineState, Vector
 from retempo.runtime.engines.saved import check_saved, saved_batch
-from retempo.runtime.engines.sparse.kernel import LISTS, SUMS, step_bin
-from retempo.runtime.engines.sparse.products import BLOCK_WORDS
+from retempo.runtime.engines.sparse.memory import Memory, step_at
 from retempo.runtime.engines.sparse.program import (
     NEURONS,
     SPIKES_AT,
@@ -37,41 +36,29 @@ class _Rise:
 
 
 class SparseState:
-    """The buffers of `batch` streams, see `SparseEngine`; the kernel's arguments by name."""
+    """What `batch` streams carry, see `SparseEngine`."""
 
     def __init__(self, engine: "SparseEngine", batch: int) -> None:
-        program, resolution = engine.program, engine.resolution
-        inputs, labels = (
-            engine.model.contract.network.input.size,
-            len(engine.model.contract.network.labels),
-        )
+        network, resolution = engine.model.contract.network, engine.resolution
         self.batch = batch
-        self.coefficients = engine.coefficients
         self.rises = engine.rises
         self.substeps = resolution.substeps
         self.lag = math.ceil(resolution.lag)
+        # What the younger of two lagged steps weighs; 0 where the lag is whole.
         self.newer = self.lag - resolution.lag
-        self.places = self.lag + 1
-        self.position = 0
-        # Padded to whole blocks of words, so that silence is passed over 16 inputs at a time.
-        block = 2 * BLOCK_WORDS
-        padded = np.zeros((batch, -(-inputs // block) * block), np.float32)
-        self.x: Vector = padded[:, :inputs]
-        self.x_words = padded.view(np.uint64)
-        self.y: Vector = np.zeros((batch, labels), np.float32)
-        self.values: Vector = np.zeros((batch, program.state_size), np.float32)
-        self.upswing: Vector = np.zeros(
-            (batch, program.state_size if self.rises else 0), np.float32
+        self.memory = Memory(
+            engine.program,
+            engine.coefficients,
+            batch=batch,
+            inputs=network.input.size,
+            labels=len(network.labels),
+            lag=self.lag,
+            substeps=self.substeps,
+            rises=bool(self.rises),
         )
-        self.ring = np.zeros((batch, self.places, program.spiking), np.int32)
-        self.counts = np.zeros((batch, self.places, len(program.layers)), np.int64)
-        self.fired: Vector = np.zeros((batch, program.spiking), np.float32)
-        widest = max(program.widest, inputs)
-        self.sums: Vector = np.zeros((SUMS, widest), np.float32)
-        self.active = np.zeros((LISTS, widest), np.int32)
-        self.loads: Vector = np.zeros((LISTS, widest), np.float32)
-        self.above = np.zeros((widest + 15) // 8 * 8, np.uint8)
-        self.above_words = self.above.view(np.uint64)
+        self.table = self.memory.table
+        self.x: Vector = self.memory.x[:, : network.input.size]
+        self.y: Vector = self.memory.y
 
 
 class SparseEngine:
@@ -110,65 +97,39 @@ class SparseEngine:
         """
         assert isinstance(state, SparseState)  # noqa: S101  (a state comes from its own engine)
         if not state.rises:
-            self._step(state, 0, state.substeps)
+            step_at(state.table, 0, state.substeps, state.newer)
             return state.y
         for inner in range(state.substeps):
             _rise(state)
-            self._step(state, inner, inner + 1)
+            step_at(state.table, inner, inner + 1, state.newer)
         return state.y
-
-    def _step(self, state: SparseState, begin: int, end: int) -> None:
-        step_bin(
-            self.program.layers,
-            self.program.weights,
-            state.coefficients,
-            state.x,
-            state.x_words,
-            state.position,
-            state.lag,
-            state.newer,
-            begin,
-            end,
-            state.substeps,
-            state.values,
-            state.upswing,
-            state.ring,
-            state.counts,
-            state.fired,
-            state.sums,
-            state.active,
-            state.loads,
-            state.above,
-            state.above_words,
-            state.y,
-        )
-        state.position = (state.position + end - begin) % state.places
 
     def spikes(self, state: EngineState) -> Arrays:
         """Return how often each spiking neuron fired in the last bin, see `Engine.spikes`."""
         assert isinstance(state, SparseState)  # noqa: S101
-        return {f"{name}.spikes": state.fired[:, part] for name, part in self._spiking().items()}
+        return {
+            f"{name}.spikes": state.memory.fired[:, part] for name, part in self._spiking().items()
+        }
 
     def finite(self, state: EngineState) -> NDArray[np.bool_]:
         """Return which streams hold finite numbers alone, `(batch,)`."""
         assert isinstance(state, SparseState)  # noqa: S101
-        finite = np.asarray(np.isfinite(state.values).all(axis=1))
-        return finite
+        return np.asarray(np.isfinite(state.memory.values).all(axis=1))
 
     def save_state(self, state: EngineState) -> Arrays:
         """Return a copy of a state by the contract's names, as the engine `onnx` does."""
         assert isinstance(state, SparseState)  # noqa: S101
         saved = {}
         for name, part, shape in self._variables():
-            values = state.values[:, part].reshape(state.batch, *shape)
+            values = state.memory.values[:, part].reshape(state.batch, *shape)
             saved[f"{name}.state"] = values.swapaxes(0, 1).copy()
         for layer, (name, part) in enumerate(self._spiking().items()):
             history = np.zeros((state.lag, state.batch, part.stop - part.start), np.float32)
             for age in range(1, state.lag + 1):
-                place = (state.position - age) % state.places
+                place = (state.memory.position - age) % (state.lag + 1)
                 for b in range(state.batch):
-                    listed = state.counts[b, place, layer]
-                    history[age - 1, b, state.ring[b, place, part][:listed]] = 1.0
+                    listed = state.memory.counts[b, place, layer]
+                    history[age - 1, b, state.memory.ring[b, place, part][:listed]] = 1.0
             saved[f"{name}.spikes"] = history
         return saved
 
@@ -182,7 +143,9 @@ class SparseEngine:
         state = self.new_state(saved_batch(self.model, arrays))
         check_saved(self.model, arrays, state.batch, state.lag)
         for name, part, _ in self._variables():
-            state.values[:, part] = arrays[f"{name}.state"].swapaxes(0, 1).reshape(state.batch, -1)
+            state.memory.values[:, part] = (
+                arrays[f"{name}.state"].swapaxes(0, 1).reshape(state.batch, -1)
+            )
         for layer, (name, part) in enumerate(self._spiking().items()):
             history = arrays[f"{name}.spikes"]
             if not ((history == 0.0) | (history == 1.0)).all():
@@ -190,9 +153,9 @@ class SparseEngine:
             for age in range(1, state.lag + 1):
                 for b in range(state.batch):
                     listed = np.flatnonzero(history[age - 1, b])
-                    place = -age % state.places
-                    state.ring[b, place, part.start : part.start + len(listed)] = listed
-                    state.counts[b, place, layer] = len(listed)
+                    place = -age % (state.lag + 1)
+                    state.memory.ring[b, place, part.start : part.start + len(listed)] = listed
+                    state.memory.counts[b, place, layer] = len(listed)
         return state
 
     def _variables(self) -> list[tuple[str, slice, tuple[int, int]]]:
@@ -230,6 +193,6 @@ def _rises_of(engine: SparseEngine, resolution: Resolution) -> list[_Rise]:
 def _rise(state: SparseState) -> None:
     """Set what the upswings add in the next inner step."""
     for rise in state.rises:
-        values = state.values[:, rise.layer].reshape(state.batch, *rise.N.shape)
+        values = state.memory.values[:, rise.layer].reshape(state.batch, *rise.N.shape)
         phi = rise.upswing.value(np.clip(values[:, 0], np.float32(0.0), rise.threshold))
-        state.upswing[:, rise.layer] = (rise.N * phi[:, np.newaxis]).reshape(state.batch, -1)
+        state.memory.upswing[:, rise.layer] = (rise.N * phi[:, np.newaxis]).reshape(state.batch, -1)
