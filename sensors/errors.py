@@ -6,7 +6,7 @@ class SensorError(Exception):
 
 
 class RecordingError(SensorError):
-    """A recording cannot be opened, recognised or read to its end."""
+    """A recording cannot be opened, recognised, read to its end or written."""
 
 
 class GeometryError(SensorError):

@@ -13,6 +13,7 @@ import numpy as np
 from retempo.sensors.columns import Columns, no_events
 from retempo.sensors.errors import RecordingError
 from retempo.sensors.files.format import Format, Opened, of_grid, reason
+from retempo.sensors.files.writers.csv_text import write_csv
 from retempo.sensors.geometry import GridGeometry
 
 _SEPARATORS = ",;\t "
@@ -125,4 +126,4 @@ def _decode(path: Path, layout: Layout) -> Iterator[Columns]:
         ) from error
 
 
-FORMAT = Format("CSV", (".csv", ".txt"), _sniff, of_grid(_open))
+FORMAT = Format("CSV", (".csv", ".txt"), _sniff, of_grid(_open), write_csv)
