@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from retempo.sensors.columns import AnyColumns, ChannelColumns, Columns
 from retempo.sensors.files.csv_layout import COMMENTS, NUMBER, TextLayout, split_line
+from retempo.sensors.files.csv_numbers import LATEST, MOST_EXPONENT, digits, scaled, word
 from retempo.sensors.files.table_columns import Unit
 from retempo.sensors.problems import NO_PROBLEMS, Problems
 
@@ -25,12 +26,7 @@ _LINE, _TIME, _ADDRESS, _POLARITY = range(4)
 _ROLES = ("", "t", "x", "y", "on", "channel")
 _T, _X, _Y, _ON, _CHANNEL = range(1, 6)
 _POWERS: dict[Unit, int] = {"s": 6, "ms": 3, "us": 0, "ns": -3}
-_LATEST = (1 << 63) - 1
 _LAST_ADDRESS = (1 << 16) - 1
-# Ten more digits would overflow: the last number to which one more can be joined.
-_JOINABLE = np.uint64((2**64 - 1 - 9) // 10)
-_MOST_EXPONENT = 99_999
-_DIGITS = 19
 _EXPONENT = re.compile(r"[eE]([+-]?\d+)$", re.ASCII)
 
 
@@ -83,8 +79,8 @@ def _number(cell: str) -> Fraction | None:
     stated = _EXPONENT.search(cell)
     if stated is None:
         return Fraction(cell)
-    digits = stated[1].lstrip("+-").lstrip("0")
-    exponent = _MOST_EXPONENT if len(digits) > len(str(_MOST_EXPONENT)) else int(digits or 0)
+    given = stated[1].lstrip("+-").lstrip("0")
+    exponent = MOST_EXPONENT if len(given) > len(str(MOST_EXPONENT)) else int(given or 0)
     mantissa = Fraction(cell[: stated.start()])
     power = Fraction(10) ** exponent
     return mantissa / power if stated[1].startswith("-") else mantissa * power
@@ -95,7 +91,7 @@ def _time(cell: str, number: Fraction, layout: TextLayout) -> int:
     if layout.whole and scaled.denominator != 1:
         raise LineError("time", f"has t = {cell[:40]}, expected whole ones as elsewhere")
     t_us = (2 * scaled.numerator + scaled.denominator) // (2 * scaled.denominator)
-    if abs(t_us) > _LATEST:
+    if abs(t_us) > LATEST:
         raise LineError("time", f"has t = {cell[:40]}, expected microseconds within 63 bits")
     return t_us
 
@@ -231,11 +227,11 @@ def _parse(
                     a += 1
             if role == 0:
                 continue
-            is_number, negative, mantissa, exponent, lost = _digits(data, c, d)
+            is_number, negative, mantissa, exponent, lost = digits(data, c, d)
             if role == _ON:
-                value = _word(data, c, d)
+                value = word(data, c, d)
                 if is_number:
-                    fits, exact, value, _ = _scaled(mantissa, exponent, lost)
+                    fits, exact, value, _ = scaled(mantissa, exponent, lost)
                     if not fits or not exact or value > 1:
                         value = -1
                     elif negative:
@@ -248,16 +244,16 @@ def _parse(
                 fault = _LINE
                 continue
             if role == _T:
-                fits, exact, value, half = _scaled(mantissa, exponent + power, lost)
+                fits, exact, value, half = scaled(mantissa, exponent + power, lost)
                 # Halves go up, which is towards zero below it.
                 if half == 2 or (half == 1 and not negative):
-                    fits = fits and value < _LATEST
+                    fits = fits and value < LATEST
                     value += 1
                 if not fits or (whole and not exact):
                     fault = _TIME
                 t_us[events] = -value if negative else value
             else:
-                fits, exact, value, _ = _scaled(mantissa, exponent, lost)
+                fits, exact, value, _ = scaled(mantissa, exponent, lost)
                 if not fits or not exact or value > _LAST_ADDRESS or (negative and value > 0):
                     fault = _ADDRESS
                     value = 0
@@ -279,91 +275,3 @@ def _parse(
 @njit(cache=True, nogil=True)
 def _blank(byte: int) -> bool:
     return byte == 32 or byte == 9 or byte == 13
-
-
-@njit(cache=True, nogil=True)
-def _word(data: NDArray[np.uint8], start: int, stop: int) -> int:
-    """1 for true, 0 for false, -1 for anything else, whatever the case."""
-    if stop - start == 4:
-        letters, value = (116, 114, 117, 101, 0), 1
-    elif stop - start == 5:
-        letters, value = (102, 97, 108, 115, 101), 0
-    else:
-        return -1
-    for place in range(stop - start):
-        if data[start + place] | 32 != letters[place]:
-            return -1
-    return value
-
-
-@njit(cache=True, nogil=True)
-def _digits(
-    data: NDArray[np.uint8], start: int, stop: int
-) -> tuple[bool, bool, np.uint64, int, bool]:
-    """Whether a cell is a number, its sign, digits and power of ten, and whether any were lost."""
-    mantissa, ten = np.uint64(0), np.uint64(10)
-    exponent, seen = 0, 0
-    negative = lost = point = False
-    at = start
-    if at < stop and (data[at] == 43 or data[at] == 45):
-        negative = data[at] == 45
-        at += 1
-    while at < stop:
-        byte = data[at]
-        if 48 <= byte <= 57:
-            seen += 1
-            if mantissa <= _JOINABLE:
-                mantissa = mantissa * ten + np.uint64(byte - 48)
-                exponent -= point
-            else:
-                lost = lost or byte != 48
-                exponent += not point
-        elif byte == 46 and not point:
-            point = True
-        else:
-            break
-        at += 1
-    if seen == 0:
-        return False, negative, mantissa, exponent, lost
-    if at < stop and (data[at] | 32) == 101:
-        at += 1
-        down = False
-        if at < stop and (data[at] == 43 or data[at] == 45):
-            down = data[at] == 45
-            at += 1
-        stated, any_digit = 0, False
-        while at < stop and 48 <= data[at] <= 57:
-            stated = min(stated * 10 + (data[at] - 48), _MOST_EXPONENT)
-            any_digit = True
-            at += 1
-        if not any_digit:
-            return False, negative, mantissa, exponent, lost
-        exponent += -stated if down else stated
-    return at == stop, negative, mantissa, exponent, lost
-
-
-@njit(cache=True, nogil=True)
-def _scaled(mantissa: np.uint64, exponent: int, lost: bool) -> tuple[bool, bool, int, int]:
-    """A number's whole part: whether 63 bits hold it, whether it is exact, it, and the rest.
-
-    The rest is 0 below a half, 1 at it and 2 above.
-    """
-    latest, ten = np.uint64(_LATEST), np.uint64(10)
-    if mantissa == np.uint64(0):
-        return True, True, 0, 0
-    if exponent >= 0:
-        for _ in range(exponent):
-            if mantissa > latest // ten:
-                return False, True, 0, 0
-            mantissa *= ten
-        return bool(mantissa <= latest), not lost, int(min(mantissa, latest)), 0
-    if -exponent > _DIGITS:
-        return True, False, 0, 0
-    power = np.uint64(1)
-    for _ in range(-exponent):
-        power *= ten
-    value, rest = mantissa // power, mantissa % power
-    exact = bool(rest == np.uint64(0) and not lost)
-    other = power - rest
-    half = 2 if rest > other or (rest == other and lost) else 1 if rest == other else 0
-    return bool(value <= latest), exact, int(min(value, latest)), half
