@@ -13,6 +13,10 @@ KINDS: dict[str, str] = {
     "outside": "events at addresses that the sensor does not have",
     "truncated": "bytes at the end that are no whole event",
     "damaged": "parts that cannot be decoded",
+    "line": "lines of text that are no event",
+    "time": "rows whose time is no number or beyond 63 bits of microseconds",
+    "address": "rows whose address is no whole number from 0 to 65535",
+    "polarity": "rows whose polarity is none of 1, 0, -1, true and false",
 }
 
 

@@ -48,5 +48,7 @@ class Tallied:
         self.removed = total([self.removed, chunk.removed])
         if len(chunk):
             first_us, last_us = int(chunk.t_us.min()), int(chunk.t_us.max())
-            self.t_first_us = first_us if self.t_first_us is None else min(self.t_first_us, first_us)
+            self.t_first_us = (
+                first_us if self.t_first_us is None else min(self.t_first_us, first_us)
+            )
             self.t_last_us = last_us if self.t_last_us is None else max(self.t_last_us, last_us)

@@ -80,10 +80,21 @@ def watermarks(latest_us: Times, earliest_us: Times) -> Times:
 
 
 def _recut(pieces: Iterator[C], chunk_events: int) -> Iterator[C]:
-    """Pieces of `chunk_events` events and a last shorter one; it is empty if it has problems."""
+    """Pieces of `chunk_events` events and a last shorter one; it is empty if it has problems.
+
+    Where the pieces end in an error, it is raised behind the last of them.
+    """
     waiting: list[C] = []
     events = 0
-    for piece in pieces:
+    error: RecordingError | None = None
+    while True:
+        try:
+            piece = next(pieces)
+        except StopIteration:
+            break
+        except RecordingError as damage:
+            error = damage
+            break
         if len(piece) == 0 and not piece.problems:
             continue
         waiting.append(piece)
@@ -100,6 +111,8 @@ def _recut(pieces: Iterator[C], chunk_events: int) -> Iterator[C]:
         events -= whole
     if waiting:
         yield join(waiting)
+    if error is not None:
+        raise error
 
 
 def _chunk(columns: AnyColumns, t_end_us: int, stream: str, sequence: int) -> EventChunk:

@@ -35,12 +35,13 @@ def test_an_event_outside_the_geometry_is_named_or_left_out_and_counted(tmp_path
     np.save(path, np.array([[5, 1, 2, 1], [6, 400, 2, 0], [7, 34, 34, 0]], np.uint64))
     seen: list[EventChunk] = []
     words = r"event at 6 us with x 400, y 2 lies outside the sensor of 35x35x2.*policy skip"
+    poker = GridGeometry(35, 35)
     with pytest.raises(RecordingError, match=words):
-        seen.extend(open_recording(path, chunk_events=1))
+        seen.extend(open_recording(path, chunk_events=1, geometry=poker))
     assert [chunk.t_us.tolist() for chunk in seen] == [[5]]
     skipped = read_all(open_recording(path, geometry=GRID, policy="skip"))
     assert (skipped.t_us.tolist(), skipped.lost, skipped.problems) == ([5], 2, {"outside": 2})
-    stopped = read_all(open_recording(path, policy="stop"))
+    stopped = read_all(open_recording(path, policy="stop", geometry=poker))
     assert (stopped.t_us.tolist(), stopped.problems) == ([5], {"outside": 1})
     with pytest.raises(RecordingError, match="the policy is 'go', expected one of skip, stop"):
         open_recording(path, policy="go")  # type: ignore[arg-type]
@@ -66,10 +67,13 @@ def test_a_numpy_table_without_events_yields_no_chunk(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("table", "words"),
     [
-        (np.zeros((3, 4), np.int64), r"holds int64 \(3, 4\), expected uint64 \(events, 4\)"),
-        (np.zeros((3, 5), np.uint64), r"holds uint64 \(3, 5\), expected"),
-        (np.zeros(4, np.uint64), r"holds uint64 \(4,\), expected"),
-        (np.array([{}], object), "no readable NumPy table"),
+        (np.zeros((3, 5), np.uint64), "has 5 columns and no names for them; say what they hold"),
+        (np.zeros(4, np.uint64), r"holds an array of uint64 \(4,\), expected rows of t, x, y and"),
+        (np.zeros((3, 4), complex), r"holds an array of complex128 \(3, 4\), expected rows of"),
+        (np.array([{}], object), "Python objects, which are never unpickled"),
+        (np.zeros(3, [("t", "<i8"), ("x", "<u2")]), "give its geometry.*ChannelGeometry"),
+        (np.zeros(3, [("t", "<i8"), ("z", "<u2")]), "holds rows of t, z, expected t, x, y and on"),
+        (np.zeros((3, 4), np.int64), "states no sensor size; give its geometry"),
     ],
 )
 def test_a_numpy_file_that_is_no_event_table_is_refused(
@@ -82,28 +86,35 @@ def test_a_numpy_file_that_is_no_event_table_is_refused(
 
 
 @pytest.mark.parametrize(
-    ("row", "words"),
+    ("row", "kind", "words"),
     [
-        ([1 << 63, 0, 0, 0], "holds t_us = 9223372036854775808"),
-        ([0, 1 << 16, 0, 0], "holds x = 65536, expected 0 to 65535"),
-        ([0, 0, 0, 2], "holds p = 2, expected 0 to 1"),
+        ([1 << 63, 0, 0, 0], "time", "row 1 holds t = 9223372036854775808, expected"),
+        ([0, 1 << 16, 0, 0], "address", "row 1 holds x = 65536, expected a whole number from 0"),
+        ([0, 0, 0, 2], "polarity", "row 1 holds on = 2, expected 1/0, 1/-1 or true/false"),
     ],
 )
-def test_a_numpy_value_that_no_event_has_is_refused(
-    tmp_path: Path, row: list[int], words: str
+def test_a_numpy_value_that_no_event_has_is_named_or_left_out_and_counted(
+    tmp_path: Path, row: list[int], kind: str, words: str
 ) -> None:
     path = tmp_path / "a.npy"
-    np.save(path, np.array([row], np.uint64))
+    np.save(path, np.array([[5, 1, 2, 1], row, [7, 3, 4, 0]], np.uint64))
+    columns = "t,x,y,p"
     with pytest.raises(RecordingError, match=words):
-        read_all(open_recording(path))
+        read_all(open_recording(path, geometry=GRID, columns=columns))
+    skipped = read_all(open_recording(path, geometry=GRID, columns=columns, policy="skip"))
+    assert (skipped.t_us.tolist(), skipped.problems) == ([5, 7], {kind: 1})
 
 
-def test_a_truncated_numpy_table_is_refused(tmp_path: Path) -> None:
+def test_a_truncated_numpy_table_gives_its_whole_rows_and_then_says_so(tmp_path: Path) -> None:
     path = tmp_path / "a.npy"
     np.save(path, np.zeros((100, 4), np.uint64))
     path.write_bytes(path.read_bytes()[:1000])
-    with pytest.raises(RecordingError, match=r"a\.npy is no readable NumPy table"):
-        open_recording(path)
+    seen: list[EventChunk] = []
+    with pytest.raises(RecordingError, match=r"a\.npy: it states 100 rows and holds 27; copy or"):
+        seen.extend(open_recording(path))
+    assert sum(len(chunk) for chunk in seen) == 27
+    skipped = read_all(open_recording(path, policy="skip"))
+    assert (len(skipped), skipped.problems) == (27, {"truncated": 73})
 
 
 @pytest.mark.parametrize(
