@@ -37,12 +37,16 @@ UNPACED_SLICE_US = 50_000
 
 @dataclass(frozen=True, slots=True)
 class PublishReport:
-    """What became of a published source: the daemon's counters, how much was sent, how long."""
+    """What became of a published source: the daemon's counters, how much was sent, how long.
+
+    `removed` counts by filter what the source took out before it was sent.
+    """
 
     counters: dict[str, int]
     messages: int
     events: int
     seconds: float
+    removed: dict[str, int]
 
 
 def publish(
@@ -131,17 +135,19 @@ class Sender:
         self._open(at, window)
         began_s, t_end_us = clock(), 0
         chunks: Iterator[EventChunk]
+        removed: dict[str, int] = {}
+        tallied = _tallied(source, removed)
         if speed is None:
-            chunks = (due.chunk for due in slices(source, UNPACED_SLICE_US))
+            chunks = (due.chunk for due in slices(tallied, UNPACED_SLICE_US))
         else:
-            chunks = paced(source, speed, clock=clock, sleep=sleep)
+            chunks = paced(tallied, speed, clock=clock, sleep=sleep)
         for chunk in chunks:
             for piece in split(chunk):
                 self._send_piece(piece, at, window)
                 at = at.after(piece)
             t_end_us = chunk.t_end_us
         counters = self._end(t_end_us, at, window)
-        return PublishReport(counters, at.sequence, at.sent, clock() - began_s)
+        return PublishReport(counters, at.sequence, at.sent, clock() - began_s, removed)
 
     def _open(self, at: Cursor, window: SendWindow) -> None:
         self._heard_s = time.monotonic()
@@ -210,6 +216,14 @@ class Sender:
             f"the daemon at {self._endpoint} went silent after {stepped} of the "
             f"{window.next_sequence} messages of {at.stream!r}: no answer"
         )
+
+
+def _tallied(source: Source, removed: dict[str, int]) -> Iterator[EventChunk]:
+    """Yield a source's chunks; adds up what its filters took out, which the wire does not carry."""
+    for chunk in source:
+        for name, count in chunk.removed.items():
+            removed[name] = removed.get(name, 0) + count
+        yield chunk
 
 
 def _encoded(kind: Kind, piece: EventChunk, at: Cursor) -> Frames:

@@ -8,12 +8,14 @@ import typer
 
 from retempo.cli.options import (
     Dt,
+    FilterTexts,
     Json,
     MethodName,
     Model,
     Normalisation,
     Speed,
     dt_of,
+    filters_of,
     print_json,
     speed_of,
 )
@@ -28,6 +30,7 @@ def run(
     method: MethodName = None,
     normalisation: Normalisation = None,
     speed: Speed = "max",
+    filter: FilterTexts = None,  # noqa: A002  (the option's name)
     json: Json = False,
 ) -> None:
     """Decide recorded event files; one line a recording."""
@@ -39,10 +42,10 @@ def run(
     from retempo.runtime.units import format_duration
     from retempo.sensors.files import open_recording
 
-    pace = speed_of(speed)
+    pace, filters = speed_of(speed), filters_of(filter)
     step = load_step(model)
     engine = load_engine(step, step.resolution(dt_of(dt), method, normalisation))
-    deployment = deploy(engine, every="end")
+    deployment = deploy(engine, filters=filters, every="end")
 
     def show(path: Path, result: ReplayResult) -> None:
         if json:

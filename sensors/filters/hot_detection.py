@@ -7,7 +7,8 @@ A pixel or channel is hot where its count is far beyond those of the others,
 with m the median of the counts of all that have fired and MAD their median distance from it (the
 square root is the spread of a Poisson count, which many equal counts would hide), and, on a grid,
 more than 4 times the second largest count of its 8 neighbours: an edge that moves through the scene
-fires along its length, a hot pixel alone or beside one other.
+fires along its length, a hot pixel alone or beside one other. (The end of a line one pixel wide
+that stands still is like one of such a pair, and is taken for hot.)
 """
 
 import math

@@ -29,6 +29,8 @@ def read_pixels(path: Path) -> Pixels:
         raise FilterError(f"cannot read the list of pixels {path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise FilterError(f"{path} is no text; write a line of x y for each pixel") from error
+    except ValueError as error:
+        raise FilterError(f"{str(path)!r} is no path of a file: {error}") from error
     pixels: list[tuple[int, ...]] = []
     for number, line in enumerate(text.splitlines(), 1):
         numbers = re.split(r"[\s,;]+", line.partition("#")[0].strip())
@@ -55,7 +57,8 @@ def write_pixels(path: Path, mask: np.ndarray[tuple[int, ...], np.dtype[np.bool_
 
 def _of_mask(path: Path) -> Pixels:
     try:
-        mask = np.load(path, allow_pickle=False)
+        # Mapped, not read: a header may claim more than the file holds.
+        mask = np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, EOFError) as error:
         raise FilterError(f"{path} is no NumPy array: {error}") from error
     if mask.dtype != np.bool_ or mask.ndim not in (1, 2):
