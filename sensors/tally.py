@@ -46,9 +46,6 @@ class Tallied:
         self.lost += chunk.lost
         self.problems = total([self.problems, chunk.problems])
         self.removed = total([self.removed, chunk.removed])
-        if len(chunk):
-            first_us, last_us = int(chunk.t_us.min()), int(chunk.t_us.max())
-            self.t_first_us = (
-                first_us if self.t_first_us is None else min(self.t_first_us, first_us)
-            )
-            self.t_last_us = last_us if self.t_last_us is None else max(self.t_last_us, last_us)
+        for time_us in (int(chunk.t_us.min()), int(chunk.t_us.max())) if len(chunk) else ():
+            self.t_first_us = time_us if self.t_first_us is None else min(self.t_first_us, time_us)
+            self.t_last_us = time_us if self.t_last_us is None else max(self.t_last_us, time_us)

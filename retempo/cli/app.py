@@ -10,12 +10,14 @@ from typer.exceptions import Abort, TyperException
 
 import retempo
 from retempo.cli import (
+    convert,
     demo,
     evaluate,
     export,
     info,
     inspect,
     publish,
+    record,
     replay,
     serve,
     train,
@@ -44,6 +46,8 @@ COMMANDS = {
     "export": export,
     "inspect": inspect,
     "info": info,
+    "convert": convert,
+    "record": record,
     "replay": replay,
     "evaluate": evaluate,
     "publish": publish,

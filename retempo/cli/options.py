@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 import typer
 
-from retempo.runtime.units import parse_dt_us
+from retempo.runtime.units import parse_dt_us, parse_geometry
+from retempo.sensors.geometry import GridGeometry
 from retempo.sensors.problems import Policy
 
 if TYPE_CHECKING:
@@ -57,6 +58,14 @@ FilterTexts = Annotated[
         "which work in their order.",
     ),
 ]
+Sensor = Annotated[
+    str | None,
+    typer.Option("--geometry", metavar="WxH", help="The sensor, where the file does not say."),
+]
+WrittenFormat = Annotated[
+    str | None, typer.Option("--format", metavar="FORMAT", help="By the suffix if left out.")
+]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")]
 OnDamage = Annotated[
     Policy,
     typer.Option(
@@ -70,6 +79,11 @@ OnDamage = Annotated[
 def dt_of(text: str | None) -> int | None:
     """Return the microseconds of `--dt`, None where it is left out."""
     return None if text is None else parse_dt_us(text)
+
+
+def geometry_of(text: str | None) -> GridGeometry | None:
+    """Return the sensor of `--geometry`, None where it is left out."""
+    return None if text is None else parse_geometry(text)
 
 
 def filters_of(texts: list[str] | None) -> "tuple[Filter, ...]":

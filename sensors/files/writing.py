@@ -48,7 +48,11 @@ class WriteReport:
 
 
 def write_recording(
-    path: str | Path, source: Source, format: str | None = None, *, overwrite: bool = False
+    path: str | Path,
+    source: Source,
+    format: str | None = None,  # noqa: A002  (what people call it)
+    *,
+    overwrite: bool = False,
 ) -> WriteReport:
     """Write a source that ends; `open_recording` reads the same events back.
 
