@@ -5,13 +5,17 @@ from typing import Annotated
 
 import typer
 
+from retempo.cli.counts import tell_problems
 from retempo.cli.options import (
     FilterTexts,
     Json,
     Normalisation,
+    OnDamage,
+    Sensor,
     Unlabelled,
     dt_of,
     filters_of,
+    geometry_of,
     print_json,
 )
 
@@ -57,6 +61,8 @@ def run(
         int, typer.Option(min=1, help="Recordings stepped together; 1 decides exactly as replay.")
     ] = 1,
     plot: Annotated[Path | None, typer.Option(metavar="F.png", help="Draw a picture.")] = None,
+    policy: OnDamage = "raise",
+    geometry: Sensor = None,
     json: Json = False,
 ) -> None:
     """Measure accuracy on labelled recordings, at any time step by any method."""
@@ -82,8 +88,13 @@ def run(
     model = model_of(network, str(run))
     cochlea = cochlea_of(run, network.spec.input)
     if kind == "folder":
-        dataset = open_folder(data, network.spec.labels, cochlea)
+        sensor = geometry_of(geometry)
+        dataset = open_folder(data, network.spec.labels, cochlea, geometry=sensor, policy=policy)
     else:
+        if policy != "raise" or geometry is not None:
+            raise typer.BadParameter(
+                f"--policy and --geometry are for --kind folder; {kind} has files of its own"
+            )
         dataset = open_dataset(kind, request_for_test(run, data, network.spec.labels))
     filters = filters_of(filter)
     filtered = geometry_after(filters, dataset.geometry)
@@ -92,6 +103,8 @@ def run(
         unlabelled, normalisation, network.spec.input, str(run), cochlea, filters
     )
     recordings = [dataset[index] for index in range(len(dataset))]
+    for recording in recordings:
+        tell_problems(data / recording.name, recording.events.problems)
     results = evaluate(
         model,
         [Chain.start(filters, dataset.geometry).apply(each.events) for each in recordings],

@@ -4,7 +4,18 @@ from typing import Annotated
 
 import typer
 
-from retempo.cli.options import FilterTexts, Json, Speed, filters_of, print_json, speed_of
+from retempo.cli.counts import tell_problems
+from retempo.cli.options import (
+    FilterTexts,
+    Json,
+    OnDamage,
+    Sensor,
+    Speed,
+    filters_of,
+    geometry_of,
+    print_json,
+    speed_of,
+)
 
 EXAMPLE = "Example: retempo publish recording.bin --to tcp://127.0.0.1:7710 --speed 1"
 
@@ -19,22 +30,24 @@ def run(
         str | None, typer.Option(metavar="NAME", help="The stream's name; the source's own.")
     ] = None,
     filter: FilterTexts = None,  # noqa: A002  (the option's name)
+    policy: OnDamage = "raise",
+    geometry: Sensor = None,
     json: Json = False,
 ) -> None:
     """Send recordings or a simulated camera to a daemon, one stream after the other."""
     from retempo.runtime.publisher import Sender
     from retempo.sensors.filters import Filtered
     from retempo.sensors.open import open_source
+    from retempo.sensors.tally import Tallied
 
-    pace, filters = speed_of(speed), filters_of(filter)
+    pace, filters, sensor = speed_of(speed), filters_of(filter), geometry_of(geometry)
     if stream is not None and len(sources) > 1:
         raise typer.BadParameter(f"--stream names one stream, but {len(sources)} sources are given")
     with Sender(to) as sender:
         for text in sources:
-            source = open_source(text)
-            if filters:
-                source = Filtered(source, filters)
-            report = sender.publish(source, stream=stream, speed=pace)
+            source = Tallied(open_source(text, sensor, policy))
+            passed = Filtered(source, filters) if filters else source
+            report = sender.publish(passed, stream=stream, speed=pace)
             name = stream or source.name
             taken = ", ".join(f"{count:,} by {name}" for name, count in report.removed.items())
             removed = f"; removed {taken}" if taken else ""
@@ -45,3 +58,4 @@ def run(
                     f"{name}: {report.events:,} events in {report.messages:,} messages, "
                     f"{report.counters['steps']:,} steps, {report.seconds:.2f} s{removed}"
                 )
+            tell_problems(text, source.problems)

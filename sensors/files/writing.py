@@ -172,10 +172,14 @@ def _whole(path: Path) -> Iterator[Path]:
     """
     try:
         folder = Path(mkdtemp(prefix=".retempo-", dir=path.parent))
+        unfinished = folder / path.name
         try:
-            unfinished = folder / path.name
             yield unfinished
             unfinished.replace(path)
+        except RecordingError as error:
+            if str(unfinished) not in str(error):
+                raise
+            raise RecordingError(str(error).replace(str(unfinished), str(path))) from error
         finally:
             shutil.rmtree(folder, ignore_errors=True)
     except OSError as error:
