@@ -23,3 +23,7 @@ class CochleaError(SensorError, ValueError):
 
 class FilterError(SensorError):
     """A filter's settings are unfit, or unfit for the sensor."""
+
+
+class LiveError(SensorError):
+    """A camera or a connection cannot be opened, or went away."""

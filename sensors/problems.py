@@ -13,6 +13,13 @@ KINDS: dict[str, str] = {
     "outside": "events at addresses that the sensor does not have",
     "truncated": "bytes at the end that are no whole event",
     "damaged": "parts that cannot be decoded",
+    "malformed": "datagrams of a length that the layout does not allow",
+    "no_timestamp": "events without a timestamp where the sensor's clock was asked for",
+    "ignored_time": "timestamps that were not asked for, so that arrival counts instead",
+    "overflow": "packets dropped before they were read; each held an unknown number of events",
+    "shed": "events dropped by the full queue of a live source, the oldest first",
+    "restarted": "clocks that began anew, so that time goes on from where it stood",
+    "leap": "events at times that the clock cannot have reached",
 }
 
 

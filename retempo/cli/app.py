@@ -11,6 +11,7 @@ from typer.exceptions import Abort, TyperException
 import retempo
 from retempo.cli import (
     demo,
+    devices,
     evaluate,
     export,
     info,
@@ -46,6 +47,7 @@ COMMANDS = {
     "info": info,
     "replay": replay,
     "evaluate": evaluate,
+    "devices": devices,
     "publish": publish,
     "serve": serve,
     "watch": watch,
