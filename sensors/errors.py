@@ -27,3 +27,7 @@ class FilterError(SensorError):
 
 class UnitError(SensorError):
     """A text is no duration or no sensor."""
+
+
+class LiveError(SensorError):
+    """A camera or a connection cannot be opened, or went away."""

@@ -17,6 +17,13 @@ KINDS: dict[str, str] = {
     "time": "rows whose time is no number or beyond 63 bits of microseconds",
     "address": "rows whose address is no whole number from 0 to 65535",
     "polarity": "rows whose polarity is none of 1, 0, -1, true and false",
+    "malformed": "datagrams of a length that the layout does not allow",
+    "no_timestamp": "events without a timestamp where the sensor's clock was asked for",
+    "ignored_time": "timestamps that were not asked for, so that arrival counts instead",
+    "overflow": "packets dropped before they were read; each held an unknown number of events",
+    "shed": "events dropped by the full queue of a live source, the oldest first",
+    "restarted": "clocks that began anew, so that time goes on from where it stood",
+    "leap": "events at times that the clock cannot have reached",
 }
 
 

@@ -12,6 +12,7 @@ import retempo
 from retempo.cli import (
     convert,
     demo,
+    devices,
     evaluate,
     export,
     info,
@@ -50,6 +51,7 @@ COMMANDS = {
     "record": record,
     "replay": replay,
     "evaluate": evaluate,
+    "devices": devices,
     "publish": publish,
     "serve": serve,
     "watch": watch,

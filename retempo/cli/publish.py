@@ -1,6 +1,6 @@
 """`retempo publish`: a source goes to a daemon over ZeroMQ."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,12 +17,20 @@ from retempo.cli.options import (
     speed_of,
 )
 
+if TYPE_CHECKING:
+    from retempo.runtime.publisher import PublishReport
+
 EXAMPLE = "Example: retempo publish recording.bin --to tcp://127.0.0.1:7710 --speed 1"
 
 
 def run(
     sources: Annotated[
-        list[str], typer.Argument(metavar="SOURCE...", help="Recordings, or simulated:DIGIT.")
+        list[str],
+        typer.Argument(
+            metavar="SOURCE...",
+            help="Recordings, simulated:DIGIT, or live ones: camera:, udp://HOST:PORT?size=WxH, "
+            "dv://HOST:PORT.",
+        ),
     ],
     to: Annotated[str, typer.Option(metavar="ENDPOINT", help="The feed of retempo serve.")],
     speed: Speed = "max",
@@ -34,28 +42,44 @@ def run(
     geometry: Sensor = None,
     json: Json = False,
 ) -> None:
-    """Send recordings or a simulated camera to a daemon, one stream after the other."""
+    """Send recordings or live sources to a daemon, one stream after the other.
+
+    Ctrl-C ends a live source: what has arrived is decided, the stream ended and reported.
+    """
+    from retempo.runtime.interrupt import ended_by_signals
     from retempo.runtime.publisher import Sender
+    from retempo.sensors.events import live_of
     from retempo.sensors.filters import Filtered
     from retempo.sensors.open import open_source
-    from retempo.sensors.tally import Tallied
 
     pace, filters, sensor = speed_of(speed), filters_of(filter), geometry_of(geometry)
     if stream is not None and len(sources) > 1:
         raise typer.BadParameter(f"--stream names one stream, but {len(sources)} sources are given")
     with Sender(to) as sender:
         for text in sources:
-            source = Tallied(open_source(text, sensor, policy))
+            source = open_source(text, sensor, policy)
+            live = live_of(source)
             passed = Filtered(source, filters) if filters else source
-            report = sender.publish(passed, stream=stream, speed=pace)
+            with ended_by_signals(source) as ending:
+                if live is not None:
+                    typer.echo(f"{live.name}: {live.about}; Ctrl-C ends it", err=True)
+                report = sender.publish(passed, stream=stream, speed=pace)
             name = stream or source.name
-            taken = ", ".join(f"{count:,} by {name}" for name, count in report.removed.items())
-            removed = f"; removed {taken}" if taken else ""
             if json:
                 print_json({"stream": name, "report": report})
             else:
-                typer.echo(
-                    f"{name}: {report.events:,} events in {report.messages:,} messages, "
-                    f"{report.counters['steps']:,} steps, {report.seconds:.2f} s{removed}"
-                )
-            tell_problems(text, source.problems)
+                typer.echo(_told(name, report))
+            tell_problems(text, report.problems)
+            if ending.asked:
+                break
+
+
+def _told(name: str, report: "PublishReport") -> str:
+    told = (
+        f"{name}: {report.events:,} events in {report.messages:,} messages, "
+        f"{report.counters['steps']:,} steps, {report.seconds:.2f} s"
+    )
+    if report.lost:
+        told += f", {report.lost:,} events lost"
+    taken = ", ".join(f"{count:,} by {name}" for name, count in report.removed.items())
+    return told + (f"; removed {taken}" if taken else "")
