@@ -6,10 +6,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
-from typing import Any
 
 from retempo.sensors.errors import SensorError
-from retempo.sensors.events import EventChunk, Source
+from retempo.sensors.events import EventChunk, Source, live_of
 from retempo.sensors.geometry import Geometry
 
 _ASKING = (signal.SIGINT, signal.SIGTERM)
@@ -52,7 +51,7 @@ class UntilStopped:
         return self.source.geometry
 
     def __iter__(self) -> Iterator[EventChunk]:
-        stop = stop_of(self.source)
+        live = live_of(self.source)
         waiting = False
         chunk: EventChunk | None = None
         events = 0
@@ -60,8 +59,8 @@ class UntilStopped:
 
         def ask() -> None:
             self.asked = True
-            if stop is not None:
-                stop()
+            if live is not None:
+                live.stop()
             elif waiting:
                 raise _Asked
 
@@ -73,7 +72,7 @@ class UntilStopped:
                 while True:
                     # From here on `ask` interrupts; what it said before is seen in the next line.
                     chunk, waiting = None, True
-                    if self.asked and stop is None:
+                    if self.asked and live is None:
                         return
                     chunk = next(chunks, None)
                     waiting = False
@@ -116,17 +115,6 @@ class _Silence:
         left_us = max(0, self._zero_us + self._limit_us - chunk.t_end_us)
         self.patience_s = left_us * 1e-6 + _GRACE_S
         return True
-
-
-def stop_of(source: Source) -> Callable[[], Any] | None:
-    """Return what ends a live source, also one behind filters; None where it is recorded."""
-    within: object = source
-    while within is not None:
-        stop = getattr(within, "stop", None)
-        if callable(stop):
-            return stop  # type: ignore[no-any-return]
-        within = getattr(within, "source", None)
-    return None
 
 
 @contextmanager

@@ -67,10 +67,10 @@ def run(
     order and counted from zero; to crop later, say it with --filter. Nothing is left of a file
     that cannot be finished.
     """
-    from retempo.runtime.stopping import stop_of, unwinding
+    from retempo.runtime.stopping import unwinding
     from retempo.runtime.units import parse_duration_us
     from retempo.sensors.errors import SensorError
-    from retempo.sensors.events import Source
+    from retempo.sensors.events import Source, live_of
     from retempo.sensors.files.writing import write_recording
     from retempo.sensors.filters import Filtered
     from retempo.sensors.open import open_source
@@ -85,7 +85,7 @@ def run(
     window_us = None if sort is None else parse_duration_us(sort)
     began_s = time.monotonic()
     opened = open_source(source, geometry_of(geometry), policy)
-    if stop_of(opened) is not None:
+    if live_of(opened) is not None:
         raise SensorError(f"{source} is live and may never end; use retempo record {source} {out}")
     read = Tallied(TimeRange(opened, begin_at, end_at))
     passed: Source = Filtered(read, filters) if filters else read

@@ -55,6 +55,7 @@ def run(
     from retempo.runtime.record import record
     from retempo.runtime.units import parse_dt_us
     from retempo.sensors.errors import SensorError
+    from retempo.sensors.events import live_of
     from retempo.sensors.open import open_source
     from retempo.sensors.tally import Tallied
 
@@ -62,6 +63,9 @@ def run(
     filters = filters_of(filter)
     began_s = time.monotonic()
     shown = _Shown(Tallied(open_source(source, geometry_of(geometry))))
+    live = live_of(shown)
+    if live is not None:
+        typer.echo(f"{live.name}: {live.about}; Ctrl-C ends it", err=True)
     report = record(
         shown, out, filters=filters, limit_us=limit_us, format=format, overwrite=overwrite
     )
