@@ -35,6 +35,7 @@ ORDERS: list[tuple[Role, ...]] = [
     [
         ("t", "t", None),
         (" Timestamp ", "t", None),
+        ("ts", "t", None),
         ("t_ns", "t", "ns"),
         ("timestamp [us]", "t", "us"),
         ("time (s)", "t", "s"),
