@@ -74,8 +74,8 @@ def read_opening(head: bytes) -> Opening | None:
             if layout_of_names(plain_names(cells)) is not None:
                 names, names_line = cells, number
             continue
-        if _numbers(cells) is not None:
-            separator = separator_of(text)
+        separator = " " if " " in text and separator_of(text) == "\t" else separator_of(text)
+        if _numbers(split_line(text, separator)) is not None:
             rows = (_numbers(split_line(each.strip(), separator)) for each in lines[number - 1 :])
             read = list(islice((row for row in rows if row is not None), _SAMPLE_ROWS))
             width = Counter(len(row) for row in read).most_common(1)[0][0]

@@ -25,7 +25,7 @@ def split_fragment(path: str | Path) -> tuple[Path, Fragment]:
     """
     text = str(path)
     file, mark, rest = text.rpartition("#")
-    if not mark or not file or _exists(Path(text)) or not _exists(Path(file)):
+    if not mark or not file or file.endswith("/") or _exists(Path(text)) or not _exists(Path(file)):
         return Path(text), Fragment()
     pieces = rest.split("&")
     columns = [piece.removeprefix(_COLUMNS) for piece in pieces if piece.startswith(_COLUMNS)]

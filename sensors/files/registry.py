@@ -4,7 +4,19 @@ from pathlib import Path
 
 from retempo.sensors.cochlea import CochleaSpec
 from retempo.sensors.errors import GeometryError, RecordingError
-from retempo.sensors.files import aedat4, audio, csv_text, dat, es, evt, nmnist, npz, numpy_table
+from retempo.sensors.files import (
+    aedat4,
+    audio,
+    csv_text,
+    dat,
+    es,
+    evt,
+    hdf5,
+    matlab,
+    nmnist,
+    npz,
+    numpy_table,
+)
 from retempo.sensors.files.format import Format, OpenRequest
 from retempo.sensors.files.fragment import split_fragment
 from retempo.sensors.files.recording import Recording
@@ -18,6 +30,8 @@ FORMATS: tuple[Format, ...] = (
     audio.FORMAT,
     numpy_table.FORMAT,
     npz.FORMAT,
+    matlab.FORMAT,
+    hdf5.FORMAT,
     evt.EVT2,
     evt.EVT3,
     dat.FORMAT,

@@ -16,7 +16,7 @@ Role = Literal["t", "x", "y", "on", "channel", ""]
 
 _TIME = re.compile(
     r"^(?:t|ts|time|times|timestamp|timestamps)"
-    r"(?:[ _.\[(]*(s|sec|secs|second|seconds|ms|msec|milliseconds|us|µs|μs|usec|micros|microseconds"
+    r"(?:[ _.\[(]+(s|sec|secs|second|seconds|ms|msec|milliseconds|us|µs|μs|usec|micros|microseconds"
     r"|ns|nsec|nanos|nanoseconds)[\])]*)?$"
 )
 _NAMES: dict[Role, tuple[str, ...]] = {
@@ -82,7 +82,7 @@ def layout_of_names(names: tuple[str, ...]) -> Layout | None:
     roles: list[Role] = [role for role, _ in found]
     if "x" in roles and "y" not in roles and "channel" not in roles:
         roles = ["channel" if role == "x" else role for role in roles]
-    if "channel" in roles and "x" not in roles and "y" not in roles:
+    if "channel" in roles and "x" not in roles and "y" not in roles and roles.count("on") == 1:
         roles = ["" if role == "on" else role for role in roles]
     used = sorted(role for role in roles if role)
     if used not in (["on", "t", "x", "y"], ["channel", "t"]):

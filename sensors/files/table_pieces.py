@@ -85,10 +85,12 @@ def decode_raw(
     path: Path,
     read: Callable[[], Iterator[Raw]],
     layout: Layout,
-    rows: int,
+    rows: int | None,
     offset_us: int = 0,
 ) -> Iterator[AnyColumns]:
     """Decode raw columns; where they end early or cannot be read on, that is counted at the end.
+
+    `rows` is how many the file states, None where it does not.
 
     Raises:
         RecordingError: the file is gone.
@@ -103,10 +105,11 @@ def decode_raw(
     except (FileNotFoundError, PermissionError, IsADirectoryError) as error:
         raise RecordingError(f"{path} cannot be read: {error.strerror}") from error
     except _UNPACKING_ERRORS as error:
-        why = f"it cannot be read on after {done} of {rows} rows: {reason(error)}"
+        stated = "" if rows is None else f" of {rows}"
+        why = f"it cannot be read on after {done}{stated} rows: {reason(error)}"
         yield nothing(problem("damaged", why, 0))
         return
-    if done < rows:
+    if rows is not None and done < rows:
         why = f"it states {rows} rows and holds {done}"
         yield nothing(problem("truncated", why, 0, rows - done))
 
