@@ -13,6 +13,14 @@ KINDS: dict[str, str] = {
     "outside": "events at addresses that the sensor does not have",
     "truncated": "bytes at the end that are no whole event",
     "damaged": "parts that cannot be decoded",
+    "time_back": "times that go back (EVT)",
+    "time_hole": "jumps of a clock that ticks, where events are likely to be missing (EVT3)",
+    "untimed": "events whose time is not known (EVT)",
+    "unknown": "words of a type that nobody has defined (EVT)",
+    "no_row": "events before the first row (EVT3)",
+    "no_base": "events of vectors without a base (EVT3)",
+    "partial_vector": "groups of vector words that are not whole; their events are kept (EVT3)",
+    "partial_continued": "groups of continued words that are not whole (EVT3)",
 }
 
 
