@@ -24,6 +24,14 @@ KINDS: dict[str, str] = {
     "shed": "events dropped by the full queue of a live source, the oldest first",
     "restarted": "clocks that began anew, so that time goes on from where it stood",
     "leap": "events at times that the clock cannot have reached",
+    "time_back": "times that go back (EVT)",
+    "time_hole": "jumps of a clock that ticks, where events are likely to be missing (EVT3)",
+    "untimed": "events whose time is not known (EVT)",
+    "unknown": "words of a type that nobody has defined (EVT)",
+    "no_row": "events before the first row (EVT3)",
+    "no_base": "events of vectors without a base (EVT3)",
+    "partial_vector": "groups of vector words that are not whole; their events are kept (EVT3)",
+    "partial_continued": "groups of continued words that are not whole (EVT3)",
 }
 
 

@@ -19,6 +19,7 @@ from retempo.sensors.files.hdf5_tables import Table, decode_table, find_tables, 
 from retempo.sensors.files.table_columns import Layout
 from retempo.sensors.files.table_geometry import table_geometry
 from retempo.sensors.files.table_pieces import decode_raw
+from retempo.sensors.files.writers.hdf5 import write_hdf5
 from retempo.sensors.geometry import ChannelGeometry, GridGeometry
 
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
@@ -117,4 +118,4 @@ def _whole(path: Path, dataset: Any) -> int:
     raise RecordingError(f"{path} holds t_offset = {value}, expected a whole number of us")
 
 
-FORMAT = Format("HDF5", (".h5", ".hdf5", ".hdf"), _sniff, _open)
+FORMAT = Format("HDF5", (".h5", ".hdf5", ".hdf"), _sniff, _open, write_hdf5)
