@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -80,7 +81,7 @@ def check_filters(path: Path, dataset: h5py.Dataset) -> bool:
 def stated_geometry(file: h5py.File, name: str) -> Geometry | None:
     """Return the sensor that the attributes of a table, or of a group above it, state.
 
-    `width` and `height`, `channels`, or `geometry` as in `1280x720`.
+    `width` and `height`, `channels`, or `geometry` as in `1280x720`; `polarities` where they are 1.
     """
     places = [file]
     for step in filter(None, name.split("/")):
@@ -96,7 +97,8 @@ def stated_geometry(file: h5py.File, name: str) -> Geometry | None:
         size = _SIZE.match(plain)
         grid = grid or (size_of(size[1], size[2]) if size else None)
         if grid is not None:
-            return grid
+            one = _number(attributes.get("polarities")) == 1
+            return replace(grid, polarities=1) if one else grid
     return None
 
 
