@@ -2,6 +2,7 @@
 
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from retempo.sensors.geometry import Geometry
 _ASKING = (signal.SIGINT, signal.SIGTERM)
 # How much later than its sensor's time a live source may tell that it has come.
 _GRACE_S = 1.0
+# What has arrived while somebody was busy with the chunk before is there at once.
+_LEAST_S = 0.2
 
 
 class _Asked(BaseException):
@@ -57,30 +60,33 @@ class UntilStopped:
         events = 0
         self.asked, self.error = False, None
 
-        def ask() -> None:
-            self.asked = True
+        def end() -> None:
             if live is not None:
                 live.stop()
             elif waiting:
                 raise _Asked
 
-        with _asking(ask) as wait_at_most:
-            silence = _Silence(self.limit_us)
-            chunks = iter(self.source)
-            wait_at_most(silence.patience_s)
+        def ask() -> None:
+            self.asked = True
+            end()
+
+        silence = _Silence(self.limit_us)
+        chunks = iter(self.source)
+        with _asking(ask, end) as wait_at_most:
             try:
                 while True:
-                    # From here on `ask` interrupts; what it said before is seen in the next line.
+                    wait_at_most(silence.patience_s)
+                    # From here on `end` interrupts; what was asked before is seen in the next line.
                     chunk, waiting = None, True
                     if self.asked and live is None:
                         return
                     chunk = next(chunks, None)
                     waiting = False
+                    wait_at_most(None)
                     if chunk is None:
                         return
                     events += len(chunk)
-                    if silence.broken_by(chunk):
-                        wait_at_most(silence.patience_s)
+                    silence.look_at(chunk)
                     yield chunk
             except _Asked:
                 # Asked between the arrival of a chunk and its being handed on.
@@ -93,65 +99,76 @@ class UntilStopped:
 
 
 class _Silence:
-    """How long a source may tell nothing new before its time is over."""
+    """How long a source may go on telling nothing new before its time is over."""
 
     def __init__(self, limit_us: int | None) -> None:
         self._limit_us = limit_us
         self._zero_us: int | None = None
         self._told_us: int | None = None
-        self.patience_s = None if limit_us is None else limit_us * 1e-6 + _GRACE_S
+        self._until_s = 0.0 if limit_us is None else _in_s(limit_us)
 
-    def broken_by(self, chunk: EventChunk) -> bool:
-        """Return whether a chunk tells of time going on since the first event."""
+    @property
+    def patience_s(self) -> float | None:
+        """For how long the next chunk may be waited for, None for ever."""
         if self._limit_us is None:
-            return False
+            return None
+        return max(_LEAST_S, self._until_s - time.monotonic())
+
+    def look_at(self, chunk: EventChunk) -> None:
+        """Be patient anew where a chunk tells of time going on since the first event."""
+        if self._limit_us is None:
+            return
         if self._zero_us is None and len(chunk):
             self._zero_us = int(chunk.t_us[0])
-        if self._zero_us is None:
-            return False
-        if self._told_us is not None and chunk.t_end_us <= self._told_us:
-            return False
+        if self._zero_us is None or chunk.t_end_us == self._told_us:
+            return
         self._told_us = chunk.t_end_us
-        left_us = max(0, self._zero_us + self._limit_us - chunk.t_end_us)
-        self.patience_s = left_us * 1e-6 + _GRACE_S
-        return True
+        self._until_s = _in_s(max(0, self._zero_us + self._limit_us - chunk.t_end_us))
+
+
+def _in_s(span_us: int) -> float:
+    return time.monotonic() + span_us * 1e-6 + _GRACE_S
 
 
 @contextmanager
-def _asking(ask: Callable[[], None]) -> Iterator[Callable[[float | None], None]]:
-    """Have signals call `ask`, once; yields what sets the alarm to do so too, in seconds."""
+def _asking(
+    ask: Callable[[], None], end: Callable[[], None]
+) -> Iterator[Callable[[float | None], None]]:
+    """Have one signal call `ask`; yields what sets the time, in seconds, after which to `end`."""
     if threading.current_thread() is not threading.main_thread():
         yield lambda _seconds: None
         return
-    numbers = (*_ASKING, signal.SIGALRM)
-    before = {number: signal.getsignal(number) for number in numbers}
-    alarm_s, interval_s = signal.getitimer(signal.ITIMER_REAL)
-    alarmed = False
+    before = {number: signal.getsignal(number) for number in (*_ASKING, signal.SIGALRM)}
+    timer = signal.getitimer(signal.ITIMER_REAL)
+    timed = False
 
-    def handle(number: int, frame: FrameType | None) -> None:
-        del frame
-        if number in _ASKING:
-            for each in _ASKING:
-                signal.signal(each, before[each])
+    def asked(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        for each in _ASKING:
+            signal.signal(each, before[each])
         ask()
 
+    def alarmed(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        end()
+
     def wait_at_most(seconds: float | None) -> None:
-        nonlocal alarmed
-        if seconds is not None:
-            if not alarmed:
-                signal.signal(signal.SIGALRM, handle)
-            alarmed = True
-            signal.setitimer(signal.ITIMER_REAL, seconds)
+        nonlocal timed
+        if seconds is not None and not timed:
+            signal.signal(signal.SIGALRM, alarmed)
+            timed = True
+        if timed:
+            signal.setitimer(signal.ITIMER_REAL, seconds or 0.0)
 
     for number in _ASKING:
-        signal.signal(number, handle)
+        signal.signal(number, asked)
     try:
         yield wait_at_most
     finally:
-        if alarmed:
-            signal.setitimer(signal.ITIMER_REAL, 0)
+        if timed:
+            signal.setitimer(signal.ITIMER_REAL, 0.0)
             signal.signal(signal.SIGALRM, before[signal.SIGALRM])
-            signal.setitimer(signal.ITIMER_REAL, alarm_s, interval_s)
+            signal.setitimer(signal.ITIMER_REAL, *timer)
         for number in _ASKING:
             signal.signal(number, before[number])
 
