@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from retempo.exporters.description import ChannelSpec, InputSpec
 from retempo.runtime.errors import InputError
 from retempo.sensors.events import Addresses, EventChunk, Polarities, Times
+from retempo.sensors.filters.suggest import filters_to
 from retempo.sensors.geometry import ChannelGeometry, Geometry, GridGeometry
 
 Bins = NDArray[np.float32]
@@ -97,16 +98,18 @@ def geometry_of(spec: InputSpec) -> Geometry:
 
 
 def check_geometry(spec: InputSpec, geometry: Geometry, source: str, model: str) -> None:
-    """Check that a source has the sensor that a model expects.
+    """Check that a source, as it leaves its filters, has the sensor that a model expects.
 
     Raises:
-        InputError: it has another.
+        InputError: it has another; the text names the filters that would fit it, if there are any.
     """
     wanted = geometry_of(spec)
     if geometry != wanted:
+        fitting = filters_to(wanted, geometry)
+        among = f"the filters {' and '.join(fitting)}, " if fitting else ""
         raise InputError(
             f"{model} expects {wanted} inputs, {source} is {geometry}; "
-            "use a recording of that sensor, or a model trained for this one"
+            f"use {among}a recording of that sensor, or a model trained for this one"
         )
 
 

@@ -58,6 +58,25 @@ def _refuse_unknown(content: object, schema: object, path: Path, section: str) -
         if isinstance(field.type, msgspec.inspect.StructType):
             _refuse_unknown(value, field.type.cls, path, f"{where}.")
         item = field.type.item_type if isinstance(field.type, msgspec.inspect.ListType) else None
-        if isinstance(item, msgspec.inspect.StructType) and isinstance(value, list):
-            for position, entry in enumerate(value):
-                _refuse_unknown(entry, item.cls, path, f"{where}[{position}].")
+        for position, entry in enumerate(value if isinstance(value, list) else []):
+            at = f"{where}[{position}]."
+            if isinstance(item, msgspec.inspect.StructType):
+                _refuse_unknown(entry, item.cls, path, at)
+            if isinstance(item, msgspec.inspect.UnionType) and isinstance(entry, dict):
+                _refuse_unknown(entry, _tagged(entry, item, path, at), path, at)
+
+
+def _tagged(
+    entry: dict[str, object], union: msgspec.inspect.UnionType, path: Path, section: str
+) -> object:
+    """Return the struct that a table of several kinds says it is."""
+    structs = [each for each in union.types if isinstance(each, msgspec.inspect.StructType)]
+    kinds = {each.tag: each.cls for each in structs}
+    names = [str(kind) for kind in kinds]
+    key = structs[0].tag_field
+    said = entry.get(str(key))
+    if said not in kinds:
+        near = difflib.get_close_matches(str(said), names, n=1, cutoff=0.0)
+        meant = f"is {said!r}; did you mean {near[0]}?" if key in entry else "is missing;"
+        raise ConfigError(f"{path}: {section}{key} {meant} Known here: {', '.join(names)}")
+    return kinds[said]

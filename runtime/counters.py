@@ -10,9 +10,9 @@ class Counters:
     """Counts of one stream since it opened.
 
     `received` events came in and each went one way: `binned`, `late` (its bin had closed),
-    `invalid` (outside the sensor), `masked` (at an address that is switched off) or `shed`
-    (dropped on purpose). `lost` events never came in: the source said that they are missing. `gaps`
-    silences were longer than is stepped.
+    `invalid` (outside the sensor), `masked` (at an address that is switched off, or removed by a
+    filter) or `shed` (dropped on purpose). `lost` events never came in: the source said that they
+    are missing. `gaps` silences were longer than is stepped.
     """
 
     received: int = 0

@@ -24,7 +24,7 @@ from retempo.runtime.feed import (
 )
 from retempo.runtime.feed_stream import FeedReport, FeedStream
 from retempo.runtime.pipeline import Deployment
-from retempo.sensors.errors import WireError
+from retempo.sensors.errors import SensorError, WireError
 from retempo.sensors.events import EventChunk
 from retempo.sensors.wire import Message, decode
 from retempo.sensors.wire_header import Buffer
@@ -109,7 +109,7 @@ class FeedServer:
             return
         try:
             pipeline = self._deployment.open(message.stream, message.geometry)
-        except RunError as error:
+        except (RunError, SensorError) as error:
             self._refuse(owner, message, str(error))
             return
         except Exception as error:  # noqa: BLE001  (one bad stream must not end the others)
@@ -215,8 +215,11 @@ class FeedServer:
         if not self._decide(stream, finish):
             return False
         self._remove(stream)
-        counters = stream.pipeline.counters.as_dict()
-        self._log.info("stream_closed", stream=stream.name, counters=counters)
+        pipeline = stream.pipeline
+        counters = pipeline.counters.as_dict()
+        self._log.info(
+            "stream_closed", stream=stream.name, counters=counters, removed=pipeline.removed
+        )
         return True
 
     def _abandon(self, stream: FeedStream, why: str) -> None:

@@ -4,7 +4,7 @@ Live and replay are this one pipeline; they differ in who feeds it and in the cl
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -20,6 +20,7 @@ from retempo.runtime.engine import Engine
 from retempo.runtime.errors import EngineError
 from retempo.runtime.readouts import Accumulate, new_readout
 from retempo.sensors.events import EventChunk
+from retempo.sensors.filters import Chain, Filter, compile_filters, geometry_after
 from retempo.sensors.geometry import Geometry, GridGeometry
 
 # A number that is not finite stays so: it is found before it can be the last word on a stream.
@@ -29,6 +30,7 @@ _CHECK_STEPS = 256
 # first bin that ends at or after each multiple of so many microseconds.
 Every = Literal["bin", "change", "end"] | int
 Clock = Callable[[], float]
+OnStep = Callable[[int, NDArray[np.float32], float], None]
 
 
 def host_clock_us() -> float:
@@ -46,12 +48,15 @@ class Pipeline:
         *,
         stream: str,
         readout: Accumulate,
+        chain: Chain | None = None,
         lateness_us: int = 0,
         every: Every = "bin",
         clock_us: Clock = host_clock_us,
-        on_step: Callable[[int, NDArray[np.float32], float], None] | None = None,
+        on_step: OnStep | None = None,
     ) -> None:
         self.counters = Counters()
+        self.removed: dict[str, int] = {}
+        self._chain = chain
         self._engine = engine
         self._stream = stream
         self._dt_us = engine.resolution.dt_us
@@ -79,8 +84,23 @@ class Pipeline:
         Raises:
             EngineError: the network left the finite numbers.
         """
-        for number, row in self._binner.feed(chunk):
+        for number, row in self._binner.feed(self._filtered(chunk)):
             yield self._step(number, row, arrived_us)
+
+    def _filtered(self, chunk: EventChunk) -> EventChunk:
+        """Return what the filters leave of a chunk; what they do not is received here and now."""
+        if self._chain is None:
+            return chunk
+        kept = self._chain.apply(chunk)
+        gone, masked = len(chunk) - len(kept), 0
+        for name, count in kept.removed.items():
+            count -= chunk.removed.get(name, 0)
+            self.removed[name] = self.removed.get(name, 0) + count
+            masked += count
+        self.counters.received += gone
+        self.counters.masked += masked
+        self.counters.invalid += gone - masked
+        return kept
 
     def finish(self, arrived_us: float) -> Iterator[Decision | None]:
         """Step what is still open and end the stream; the last decision is final.
@@ -156,6 +176,7 @@ class Deployment:
 
     engine: Engine
     layout: BinLayout
+    filters: tuple[Filter, ...] = ()
     readout: str = "mean"
     span_us: int = 100_000
     lateness_us: int = 0
@@ -169,14 +190,14 @@ class Deployment:
 
     @property
     def geometry(self) -> Geometry:
-        """The sensor that the model expects."""
+        """The sensor that the model expects behind the filters."""
         return geometry_of(self.layout.spec)
 
     def open(
         self,
         stream: str,
         geometry: Geometry,
-        on_step: Callable[[int, NDArray[np.float32], float], None] | None = None,
+        on_step: OnStep | None = None,
     ) -> Pipeline:
         """Open a stream.
 
@@ -186,14 +207,22 @@ class Deployment:
             on_step: told each step's event time, `y` `(labels,)` and duration in microseconds.
 
         Raises:
-            InputError: the model expects another sensor.
+            InputError: the model expects another sensor than leaves the filters.
+            FilterError: a filter cannot work on the sensor.
         """
-        check_geometry(self.layout.spec, geometry, stream, self.model.name)
+        filtered = geometry_after(self.filters, geometry)
+        source = f"{stream} behind its filters" if self.filters else stream
+        check_geometry(self.layout.spec, filtered, source, self.model.name)
+        chain = Chain.start(self.filters, geometry) if self.filters else None
+        return self._pipeline(stream, chain, on_step)
+
+    def _pipeline(self, stream: str, chain: Chain | None, on_step: OnStep | None) -> Pipeline:
         return Pipeline(
             self.engine,
             self.layout,
             stream=stream,
             readout=new_readout(self.readout, self.engine.resolution.dt_us, self.span_us),
+            chain=chain,
             lateness_us=self.lateness_us,
             every=self.every,
             clock_us=self.clock_us,
@@ -202,7 +231,8 @@ class Deployment:
 
     def warm_up(self) -> None:
         """Step one event of a stream that nobody sees: kernels are compiled and buffers mapped."""
-        pipeline = self.open("warm-up", self.geometry)
+        compile_filters(self.filters)
+        pipeline = self._pipeline("warm-up", None, None)
         for _ in (*pipeline.feed(_one_event(self.geometry), 0.0), *pipeline.finish(0.0)):
             pass
 
@@ -215,7 +245,12 @@ def _one_event(geometry: Geometry) -> EventChunk:
 
 
 def deploy(
-    engine: Engine, *, mask: NDArray[np.bool_] | None = None, every: Every = "bin"
+    engine: Engine,
+    *,
+    mask: NDArray[np.bool_] | None = None,
+    filters: Sequence[Filter] = (),
+    every: Every = "bin",
 ) -> Deployment:
     """Return the plainest deployment of an engine: the mean readout, no lateness."""
-    return Deployment(engine, layout_of(engine.model.contract.network.input, mask), every=every)
+    layout = layout_of(engine.model.contract.network.input, mask)
+    return Deployment(engine, layout, tuple(filters), every=every)

@@ -3,7 +3,7 @@
 import secrets
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
@@ -25,9 +25,10 @@ from retempo.runtime.feed import (
 )
 from retempo.runtime.pacing import paced
 from retempo.runtime.slices import slices
-from retempo.sensors.errors import WireError
-from retempo.sensors.events import EventChunk, Source
+from retempo.sensors.errors import SensorError, WireError
+from retempo.sensors.events import EventChunk, Source, live_of
 from retempo.sensors.pieces import no_events, split
+from retempo.sensors.tally import Tallied
 from retempo.sensors.wire import Cursor, Frames, encode_message
 from retempo.sensors.wire_header import Kind
 
@@ -37,12 +38,20 @@ UNPACED_SLICE_US = 50_000
 
 @dataclass(frozen=True, slots=True)
 class PublishReport:
-    """What became of a published source: the daemon's counters, how much was sent, how long."""
+    """What became of a published source: the daemon's counters, how much was sent, how long.
+
+    `removed` counts by filter what the source took out before it was sent, `lost` the events that
+    never reached this sender, `problems` by kind what was found wrong with its source (see
+    `sensors.problems`).
+    """
 
     counters: dict[str, int]
     messages: int
     events: int
     seconds: float
+    removed: dict[str, int]
+    lost: int = 0
+    problems: dict[str, int] = field(default_factory=dict)
 
 
 def publish(
@@ -126,22 +135,48 @@ class Sender:
         """As the function `publish`, over this connection."""
         if speed is not None and not 0 < speed < float("inf"):
             raise FeedError(f"the speed is a positive number, or max; got {speed:g}")
-        at = Cursor(stream or source.name, source.geometry, secrets.randbits(61))
+        live = live_of(source)
+        if live is not None and speed is not None:
+            raise FeedError(
+                f"{source.name} is live and has a pace of its own, got the speed {speed:g}; "
+                "leave it out"
+            )
+        at = Cursor(
+            stream or source.name,
+            source.geometry,
+            secrets.randbits(61),
+            clock="sensor" if live is None else live.clock,
+        )
         window = SendWindow()
         self._open(at, window)
         began_s, t_end_us = clock(), 0
         chunks: Iterator[EventChunk]
+        # The wire carries no counts but `lost`.
+        tallied = Tallied(source)
         if speed is None:
-            chunks = (due.chunk for due in slices(source, UNPACED_SLICE_US))
+            chunks = (due.chunk for due in slices(tallied, UNPACED_SLICE_US))
         else:
-            chunks = paced(source, speed, clock=clock, sleep=sleep)
-        for chunk in chunks:
-            for piece in split(chunk):
-                self._send_piece(piece, at, window)
-                at = at.after(piece)
-            t_end_us = chunk.t_end_us
+            chunks = paced(tallied, speed, clock=clock, sleep=sleep)
+        try:
+            for chunk in chunks:
+                for piece in split(chunk):
+                    self._send_piece(piece, at, window)
+                    at = at.after(piece)
+                t_end_us = chunk.t_end_us
+        except SensorError:
+            # What has been sent is decided to its end; why there is no more is for the caller.
+            self._end(t_end_us, at, window)
+            raise
         counters = self._end(t_end_us, at, window)
-        return PublishReport(counters, at.sequence, at.sent, clock() - began_s)
+        return PublishReport(
+            counters=counters,
+            messages=at.sequence,
+            events=at.sent,
+            seconds=clock() - began_s,
+            removed=tallied.removed,
+            lost=at.lost,
+            problems=tallied.problems,
+        )
 
     def _open(self, at: Cursor, window: SendWindow) -> None:
         self._heard_s = time.monotonic()

@@ -20,7 +20,10 @@ def exhaust(decisions: Iterable[Decision | None]) -> Decision | None:
 
 @dataclass(frozen=True, slots=True)
 class ReplayResult:
-    """What a recording was taken for; the label is None where no event reached a bin."""
+    """What a recording was taken for; the label is None where no event reached a bin.
+
+    `removed` counts by filter what `counters` has among `masked`.
+    """
 
     recording: str
     label: str | None
@@ -29,6 +32,7 @@ class ReplayResult:
     method: str
     steps: int
     counters: dict[str, int]
+    removed: dict[str, int]
     step_p50_us: float
     step_p99_us: float
     seconds: float
@@ -47,6 +51,7 @@ def replay(
 
     Raises:
         InputError: the recording is of another sensor than the model's.
+        FilterError: a filter of the deployment cannot work on its sensor.
         SensorError: the recording cannot be read to its end.
     """
     step_times_us: list[float] = []
@@ -69,6 +74,7 @@ def replay(
         method=resolution.method,
         steps=pipeline.counters.steps,
         counters=pipeline.counters.as_dict(),
+        removed=pipeline.removed,
         step_p50_us=float(p50),
         step_p99_us=float(p99),
         seconds=(deployment.clock_us() - began_us) / 1e6,

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from retempo.runtime.feed import MAX_WINDOW, WINDOW
+from retempo.sensors.filters.registry import AnySettings
 
 _Address = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
 
@@ -28,8 +29,14 @@ class DecisionsConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
 
 class InputConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How long to wait for late events, and which addresses to ignore: `[x, y]` or `[channel]`."""
+    """How events come to the bins.
 
+    `filter` lists the filters that every stream passes first, in their order, a table each with its
+    `kind`. `mask` names addresses to ignore behind them: `[x, y]` or `[channel]`. `lateness` is how
+    long to wait for late events.
+    """
+
+    filter: list[AnySettings] = msgspec.field(default_factory=list)
     lateness: str = "0us"
     mask: list[Annotated[list[_Address], msgspec.Meta(min_length=1, max_length=2)]] = msgspec.field(
         default_factory=list

@@ -13,18 +13,23 @@ from retempo.runtime.errors import ConfigError
 from retempo.runtime.pipeline import Deployment, Every
 from retempo.runtime.serve_config import ServeConfig
 from retempo.runtime.units import parse_dt_us, parse_duration_us
+from retempo.sensors.errors import FilterError
+from retempo.sensors.filters import Filter, build_filters
 from retempo.sensors.geometry import Geometry, GridGeometry
 
 
-def deployment_of(config: ServeConfig, folder: Path) -> Deployment:
+def deployment_of(
+    config: ServeConfig, folder: Path, filters: Sequence[Filter] | None = None
+) -> Deployment:
     """Load the model and make the deployment that a configuration describes, warmed up.
 
     Args:
         config: see `ServeConfig`.
         folder: what its relative paths start from.
+        filters: instead of those of the configuration.
 
     Raises:
-        ConfigError: a duration or an address of the mask is malformed.
+        ConfigError: a duration, an address of the mask or a filter is malformed.
         ExportError: the model is broken, or the resolution asked for does not fit it.
         EngineError: the model cannot be loaded.
     """
@@ -35,11 +40,13 @@ def deployment_of(config: ServeConfig, folder: Path) -> Deployment:
     }
     lateness_us = _read(config.input.lateness, "[input] lateness", parse_duration_us)
     every = _every(config.decisions.every)
+    chosen = _filters(config, folder) if filters is None else tuple(filters)
     model = load_step(folder / config.model)
     engine = load_engine(model, model.resolution(dt_us, config.method, config.normalisation))
     deployment = Deployment(
         engine=engine,
         layout=_layout(model.contract.network.input, config.input.mask),
+        filters=chosen,
         readout=config.readout.kind,
         span_us=spans_us.get(config.readout.kind, spans_us["leaky"]),
         lateness_us=lateness_us,
@@ -47,6 +54,13 @@ def deployment_of(config: ServeConfig, folder: Path) -> Deployment:
     )
     deployment.warm_up()
     return deployment
+
+
+def _filters(config: ServeConfig, folder: Path) -> tuple[Filter, ...]:
+    try:
+        return build_filters(config.input.filter, folder)
+    except FilterError as error:
+        raise ConfigError(f"[[input.filter]] {error}") from error
 
 
 def _every(text: str) -> Every:

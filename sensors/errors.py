@@ -6,7 +6,7 @@ class SensorError(Exception):
 
 
 class RecordingError(SensorError):
-    """A recording cannot be opened, recognised or read to its end."""
+    """A recording cannot be opened, recognised, read to its end or written."""
 
 
 class GeometryError(SensorError):
@@ -23,3 +23,11 @@ class CochleaError(SensorError, ValueError):
 
 class FilterError(SensorError):
     """A filter's settings are unfit, or unfit for the sensor."""
+
+
+class UnitError(SensorError):
+    """A text is no duration or no sensor."""
+
+
+class LiveError(SensorError):
+    """A camera or a connection cannot be opened, or went away."""

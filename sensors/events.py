@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,8 @@ from retempo.sensors.geometry import Geometry
 Times = NDArray[np.int64]
 Addresses = NDArray[np.uint16]
 Polarities = NDArray[np.bool_]
+# Whose clock the times of a stream are of.
+Clock = Literal["sensor", "host"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,3 +82,35 @@ class Source(Protocol):
     def __iter__(self) -> Iterator[EventChunk]:
         """Chunks in stream order; a source that can be replayed starts afresh at each call."""
         ...
+
+
+@runtime_checkable
+class LiveSource(Source, Protocol):
+    """A source that happens now: it has its own pace, may never end and cannot start afresh."""
+
+    @property
+    def clock(self) -> Clock:
+        """Whose clock its times are of."""
+        ...
+
+    @property
+    def about(self) -> str:
+        """What it reads, as one clause for a person."""
+        ...
+
+    def stop(self) -> None:
+        """End the stream; iterating yields what has arrived and then ends.
+
+        May be called from a signal's handler or another thread, any number of times.
+        """
+        ...
+
+
+def live_of(source: Source) -> LiveSource | None:
+    """Return the live source that is one or stands behind filters, None where it is recorded."""
+    within: object = source
+    while isinstance(within, Source):
+        if isinstance(within, LiveSource):
+            return within
+        within = getattr(within, "source", None)
+    return None

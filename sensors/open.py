@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qsl
 
+from retempo.sensors.cameras import choose
 from retempo.sensors.errors import SensorError
 from retempo.sensors.events import Source
 from retempo.sensors.files import open_recording
 from retempo.sensors.geometry import Geometry, GridGeometry
+from retempo.sensors.network import dv, udp
 from retempo.sensors.problems import Policy
 from retempo.sensors.simulated import SimulatedCamera, digit_image
 
@@ -73,4 +75,9 @@ def _open_simulated(rest: str, geometry: Geometry | None) -> Source:
     return SimulatedCamera(digit_image(int(digit), side), grid, int(seed), name=f"simulated:{rest}")
 
 
-SCHEMES: tuple[Scheme, ...] = (Scheme("simulated", "simulated:3?seed=1", _open_simulated),)
+SCHEMES: tuple[Scheme, ...] = (
+    Scheme("simulated", "simulated:3?seed=1", _open_simulated),
+    Scheme("camera", choose.EXAMPLE, choose.open_camera),
+    Scheme("udp", udp.EXAMPLE, udp.open_udp),
+    Scheme("dv", dv.EXAMPLE, dv.open_dv),
+)

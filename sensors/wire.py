@@ -12,14 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retempo.sensors.errors import WireError
-from retempo.sensors.events import EventChunk
+from retempo.sensors.events import Clock, EventChunk
 from retempo.sensors.geometry import Geometry, GridGeometry
 from retempo.sensors.pieces import CHANNEL_EVENT_BYTES, GRID_EVENT_BYTES, SPAN_US, split
 from retempo.sensors.wire_header import (
     MAX_TIME_US,
     VERSION,
     Buffer,
-    Clock,
     Header,
     Kind,
     check_name,

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from retempo.sensors.errors import GeometryError, WireError
+from retempo.sensors.events import Clock
 from retempo.sensors.geometry import ChannelGeometry, Geometry, GridGeometry
 
 VERSION = 1
@@ -15,7 +16,6 @@ MAX_HEADER_BYTES = 2_048
 MAX_TIME_US = 2**61
 
 Kind = Literal["open", "events", "end"]
-Clock = Literal["sensor", "host"]
 Buffer = bytes | bytearray | memoryview
 
 _NAME = r"\A[^\x00-\x1f\x7f]{1,200}\Z"

@@ -10,12 +10,15 @@ from typer.exceptions import Abort, TyperException
 
 import retempo
 from retempo.cli import (
+    convert,
     demo,
+    devices,
     evaluate,
     export,
     info,
     inspect,
     publish,
+    record,
     replay,
     serve,
     train,
@@ -44,8 +47,11 @@ COMMANDS = {
     "export": export,
     "inspect": inspect,
     "info": info,
+    "convert": convert,
+    "record": record,
     "replay": replay,
     "evaluate": evaluate,
+    "devices": devices,
     "publish": publish,
     "serve": serve,
     "watch": watch,

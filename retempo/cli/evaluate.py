@@ -5,7 +5,19 @@ from typing import Annotated
 
 import typer
 
-from retempo.cli.options import Json, Normalisation, Unlabelled, dt_of, print_json
+from retempo.cli.counts import tell_problems
+from retempo.cli.options import (
+    FilterTexts,
+    Json,
+    Normalisation,
+    OnDamage,
+    Sensor,
+    Unlabelled,
+    dt_of,
+    filters_of,
+    geometry_of,
+    print_json,
+)
 
 EXAMPLE = (
     "Example: retempo evaluate runs/nmnist --data recordings/test "
@@ -44,10 +56,13 @@ def run(
             "--input-adaptation, and the network is adapted to --dt.",
         ),
     ] = None,
+    filter: FilterTexts = None,  # noqa: A002  (the option's name)
     batch: Annotated[
         int, typer.Option(min=1, help="Recordings stepped together; 1 decides exactly as replay.")
     ] = 1,
     plot: Annotated[Path | None, typer.Option(metavar="F.png", help="Draw a picture.")] = None,
+    policy: OnDamage = "raise",
+    geometry: Sensor = None,
     json: Json = False,
 ) -> None:
     """Measure accuracy on labelled recordings, at any time step by any method."""
@@ -56,6 +71,7 @@ def run(
     from retempo.exporters.network import load_network
     from retempo.runtime.binning import check_geometry
     from retempo.runtime.units import format_duration, parse_dt_us
+    from retempo.sensors.filters import Chain, geometry_after
     from retempo.training.accuracy_plot import draw_accuracy, writable
     from retempo.training.datasets import open_dataset, open_folder
     from retempo.training.errors import TrainingError
@@ -72,15 +88,26 @@ def run(
     model = model_of(network, str(run))
     cochlea = cochlea_of(run, network.spec.input)
     if kind == "folder":
-        dataset = open_folder(data, network.spec.labels, cochlea)
+        sensor = geometry_of(geometry)
+        dataset = open_folder(data, network.spec.labels, cochlea, geometry=sensor, policy=policy)
     else:
+        if policy != "raise" or geometry is not None:
+            raise typer.BadParameter(
+                f"--policy and --geometry are for --kind folder; {kind} has files of its own"
+            )
         dataset = open_dataset(kind, request_for_test(run, data, network.spec.labels))
-    check_geometry(network.spec.input, dataset.geometry, str(data), str(run))
-    measured_by = open_unlabelled(unlabelled, normalisation, network.spec.input, str(run), cochlea)
+    filters = filters_of(filter)
+    filtered = geometry_after(filters, dataset.geometry)
+    check_geometry(network.spec.input, filtered, str(data), str(run))
+    measured_by = open_unlabelled(
+        unlabelled, normalisation, network.spec.input, str(run), cochlea, filters
+    )
     recordings = [dataset[index] for index in range(len(dataset))]
+    for recording in recordings:
+        tell_problems(data / recording.name, recording.events.problems)
     results = evaluate(
         model,
-        [recording.events for recording in recordings],
+        [Chain.start(filters, dataset.geometry).apply(each.events) for each in recordings],
         [dataset.labels[recording.label] for recording in recordings],
         dts_us,
         methods,

@@ -1,13 +1,17 @@
 """The options that several commands share, and how their values are read."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import typer
 
-from retempo.runtime.units import parse_dt_us
+from retempo.runtime.units import parse_dt_us, parse_geometry
+from retempo.sensors.geometry import GridGeometry
 from retempo.sensors.problems import Policy
+
+if TYPE_CHECKING:
+    from retempo.sensors.filters import Filter  # compiles: not for every command
 
 _SLOWEST, _FASTEST = 1e-3, 1e6
 
@@ -44,6 +48,24 @@ Speed = Annotated[
     str,
     typer.Option(metavar="1|max", help="1 is the sensor's own pace, 0.5 half of it, max no pace."),
 ]
+FilterTexts = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--filter",
+        metavar="FILTER",
+        help="crop=10,20,64x48, downsample=2, flip=x, rotate=90, polarity=on, merge-polarity, "
+        "hot-pixels, refractory=1ms, background=5ms or rate-cap=1e6; repeat it for several, "
+        "which work in their order.",
+    ),
+]
+Sensor = Annotated[
+    str | None,
+    typer.Option("--geometry", metavar="WxH", help="The sensor, where the file does not say."),
+]
+WrittenFormat = Annotated[
+    str | None, typer.Option("--format", metavar="FORMAT", help="By the suffix if left out.")
+]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")]
 OnDamage = Annotated[
     Policy,
     typer.Option(
@@ -57,6 +79,18 @@ OnDamage = Annotated[
 def dt_of(text: str | None) -> int | None:
     """Return the microseconds of `--dt`, None where it is left out."""
     return None if text is None else parse_dt_us(text)
+
+
+def geometry_of(text: str | None) -> GridGeometry | None:
+    """Return the sensor of `--geometry`, None where it is left out."""
+    return None if text is None else parse_geometry(text)
+
+
+def filters_of(texts: list[str] | None) -> "tuple[Filter, ...]":
+    """Return the filters of `--filter`, in their order."""
+    from retempo.sensors.filters import parse_filter
+
+    return tuple(parse_filter(text) for text in texts or [])
 
 
 def speed_of(text: str) -> float | None:

@@ -1,41 +1,85 @@
 """`retempo publish`: a source goes to a daemon over ZeroMQ."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from retempo.cli.options import Json, Speed, print_json, speed_of
+from retempo.cli.counts import tell_problems
+from retempo.cli.options import (
+    FilterTexts,
+    Json,
+    OnDamage,
+    Sensor,
+    Speed,
+    filters_of,
+    geometry_of,
+    print_json,
+    speed_of,
+)
+
+if TYPE_CHECKING:
+    from retempo.runtime.publisher import PublishReport
 
 EXAMPLE = "Example: retempo publish recording.bin --to tcp://127.0.0.1:7710 --speed 1"
 
 
 def run(
     sources: Annotated[
-        list[str], typer.Argument(metavar="SOURCE...", help="Recordings, or simulated:DIGIT.")
+        list[str],
+        typer.Argument(
+            metavar="SOURCE...",
+            help="Recordings, simulated:DIGIT, or live ones: camera:, udp://HOST:PORT?size=WxH, "
+            "dv://HOST:PORT.",
+        ),
     ],
     to: Annotated[str, typer.Option(metavar="ENDPOINT", help="The feed of retempo serve.")],
     speed: Speed = "max",
     stream: Annotated[
         str | None, typer.Option(metavar="NAME", help="The stream's name; the source's own.")
     ] = None,
+    filter: FilterTexts = None,  # noqa: A002  (the option's name)
+    policy: OnDamage = "raise",
+    geometry: Sensor = None,
     json: Json = False,
 ) -> None:
-    """Send recordings or a simulated camera to a daemon, one stream after the other."""
+    """Send recordings or live sources to a daemon, one stream after the other.
+
+    Ctrl-C ends a live source: what has arrived is decided, the stream ended and reported.
+    """
+    from retempo.runtime.interrupt import ended_by_signals
     from retempo.runtime.publisher import Sender
+    from retempo.sensors.events import live_of
+    from retempo.sensors.filters import Filtered
     from retempo.sensors.open import open_source
 
-    pace = speed_of(speed)
+    pace, filters, sensor = speed_of(speed), filters_of(filter), geometry_of(geometry)
     if stream is not None and len(sources) > 1:
         raise typer.BadParameter(f"--stream names one stream, but {len(sources)} sources are given")
     with Sender(to) as sender:
         for text in sources:
-            source = open_source(text)
-            report = sender.publish(source, stream=stream, speed=pace)
+            source = open_source(text, sensor, policy)
+            live = live_of(source)
+            passed = Filtered(source, filters) if filters else source
+            with ended_by_signals(source) as ending:
+                if live is not None:
+                    typer.echo(f"{live.name}: {live.about}; Ctrl-C ends it", err=True)
+                report = sender.publish(passed, stream=stream, speed=pace)
             name = stream or source.name
             if json:
                 print_json({"stream": name, "report": report})
             else:
-                typer.echo(
-                    f"{name}: {report.events:,} events in {report.messages:,} messages, "
-                    f"{report.counters['steps']:,} steps, {report.seconds:.2f} s"
-                )
+                typer.echo(_told(name, report))
+            tell_problems(text, report.problems)
+            if ending.asked:
+                break
+
+
+def _told(name: str, report: "PublishReport") -> str:
+    told = (
+        f"{name}: {report.events:,} events in {report.messages:,} messages, "
+        f"{report.counters['steps']:,} steps, {report.seconds:.2f} s"
+    )
+    if report.lost:
+        told += f", {report.lost:,} events lost"
+    taken = ", ".join(f"{count:,} by {name}" for name, count in report.removed.items())
+    return told + (f"; removed {taken}" if taken else "")

@@ -6,14 +6,20 @@ from typing import Annotated
 import msgspec
 import typer
 
+from retempo.cli.counts import tell_problems
 from retempo.cli.options import (
     Dt,
+    FilterTexts,
     Json,
     MethodName,
     Model,
     Normalisation,
+    OnDamage,
+    Sensor,
     Speed,
     dt_of,
+    filters_of,
+    geometry_of,
     print_json,
     speed_of,
 )
@@ -28,6 +34,9 @@ def run(
     method: MethodName = None,
     normalisation: Normalisation = None,
     speed: Speed = "max",
+    filter: FilterTexts = None,  # noqa: A002  (the option's name)
+    policy: OnDamage = "raise",
+    geometry: Sensor = None,
     json: Json = False,
 ) -> None:
     """Decide recorded event files; one line a recording."""
@@ -38,11 +47,12 @@ def run(
     from retempo.runtime.replay import ReplayResult, replay
     from retempo.runtime.units import format_duration
     from retempo.sensors.files import open_recording
+    from retempo.sensors.tally import Tallied
 
-    pace = speed_of(speed)
+    pace, filters, sensor = speed_of(speed), filters_of(filter), geometry_of(geometry)
     step = load_step(model)
     engine = load_engine(step, step.resolution(dt_of(dt), method, normalisation))
-    deployment = deploy(engine, every="end")
+    deployment = deploy(engine, filters=filters, every="end")
 
     def show(path: Path, result: ReplayResult) -> None:
         if json:
@@ -57,6 +67,7 @@ def run(
         )
 
     for path in recordings:
-        source = open_recording(path)
+        source = Tallied(open_recording(path, geometry=sensor, policy=policy))
         chunks = None if pace is None else paced(source, pace)
         show(path, replay(source, deployment, chunks))
+        tell_problems(path, source.problems)

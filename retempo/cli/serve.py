@@ -5,16 +5,21 @@ from typing import Annotated
 
 import typer
 
+from retempo.cli.options import FilterTexts, filters_of
+
 EXAMPLE = "Example: retempo serve configs/demo-live.toml"
 
 
 def run(
     config: Annotated[Path, typer.Argument(metavar="CONFIG.toml", help="A deployment.")],
+    filter: FilterTexts = None,  # noqa: A002  (the option's name)
     json: Annotated[
         bool, typer.Option("--json", help="Accepted everywhere; stdout is JSON here anyway.")
     ] = False,
 ) -> None:
     """Decide event streams that arrive over ZeroMQ, until SIGINT or SIGTERM.
+
+    --filter takes the place of the configuration's [[input.filter]].
 
     Prints one line of JSON with both endpoints once it is ready; the log goes to stderr.
     """
@@ -26,7 +31,7 @@ def run(
     del json
     settings = load_config(config, ServeConfig)
     run_daemon(
-        deployment_of(settings, config.parent),
+        deployment_of(settings, config.parent, filters_of(filter) if filter else None),
         settings.feed.bind,
         settings.decisions.bind,
         window=settings.feed.window,

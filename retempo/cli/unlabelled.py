@@ -7,8 +7,9 @@ from retempo.exporters.description import InputSpec
 from retempo.runtime.binning import check_geometry
 from retempo.runtime.errors import ConfigError
 from retempo.sensors.cochlea import CochleaSpec
+from retempo.sensors.events import Source
 from retempo.sensors.files import open_recording
-from retempo.sensors.files.recording import Recording
+from retempo.sensors.filters import Filter, Filtered
 
 
 def open_unlabelled(
@@ -17,15 +18,16 @@ def open_unlabelled(
     spec: InputSpec,
     model: str,
     cochlea: CochleaSpec | None = None,
-) -> list[Recording]:
+    filters: tuple[Filter, ...] = (),
+) -> list[Source]:
     """Open the recordings that `--normalisation measured` measures by; none for another rule.
 
-    Sound is heard by the cochlea that the network was trained with.
+    Sound is heard by the cochlea that the network was trained with; filters see it afterwards.
 
     Raises:
         ConfigError: they are missing or not to be listed, or given without that rule.
         SensorError: a file cannot be read.
-        InputError: a file is of another sensor.
+        InputError: a file, behind its filters, is of another sensor.
     """
     if normalisation != "measured":
         if paths:
@@ -38,7 +40,9 @@ def open_unlabelled(
     found = [file for path in paths for file in _files(path)]
     if not found:
         raise ConfigError(f"no recording in {', '.join(map(str, paths))}")
-    recordings = [open_recording(path, cochlea=cochlea) for path in found]
+    recordings: list[Source] = [open_recording(path, cochlea=cochlea) for path in found]
+    if filters:
+        recordings = [Filtered(recording, filters) for recording in recordings]
     for recording, path in zip(recordings, found, strict=True):
         check_geometry(spec, recording.geometry, str(path), model)
     return recordings

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from retempo.sensors.files.faery_decoders import decode_with_faery, dimensions_by_faery
 from retempo.sensors.files.format import Format, Opened, of_grid
+from retempo.sensors.files.writers.aedat4 import write_aedat4
 from retempo.sensors.geometry import GridGeometry
 
 
@@ -20,4 +21,4 @@ def _open(path: Path, head: bytes, geometry: GridGeometry | None) -> Opened:
     return Opened(geometry or grid, decode)
 
 
-FORMAT = Format("AEDAT4", (".aedat4",), _sniff, of_grid(_open))
+FORMAT = Format("AEDAT4", (".aedat4",), _sniff, of_grid(_open), write_aedat4)

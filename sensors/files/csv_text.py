@@ -1,128 +1,105 @@
-"""Comma-separated text, one event a line: t, x, y, on; times in whole microseconds.
+"""Text, one event a line: `t, x, y, on` in any order, or `t, channel`.
 
-faery's CSV decoder lifts a time that goes back to the time before it; this one keeps it.
+What the columns hold is told by the caller, by a line of names, or by the numbers themselves: see
+`table_columns.layout_of_values`. Times are whole microseconds, or seconds where they have
+fractions, unless a name states their unit, as `t_ns` does. Lines that begin with # or % are
+comments. Events stay in the order of the lines, whatever their times.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-
-from retempo.sensors.columns import Columns, no_events
+from retempo.sensors.byte_decoder import Buffer, ByteDecoder, decode_file
+from retempo.sensors.columns import AnyColumns
 from retempo.sensors.errors import RecordingError
-from retempo.sensors.files.format import Format, Opened, of_grid, reason
-from retempo.sensors.geometry import GridGeometry
+from retempo.sensors.files.csv_layout import (
+    TextLayout,
+    layout_of_text,
+    plain_names,
+    read_opening,
+    stated_geometry,
+)
+from retempo.sensors.files.csv_lines import LINE_BYTES, read_lines
+from retempo.sensors.files.format import Format, Opened, OpenRequest
+from retempo.sensors.files.table_columns import layout_of_names
+from retempo.sensors.files.table_geometry import table_geometry
+from retempo.sensors.files.writers.csv_text import write_csv
+from retempo.sensors.problems import both, problem
 
-_SEPARATORS = ",;\t "
-_NAMES = {
-    "t": ("t", "ts", "t_us", "time", "time_us", "timestamp", "timestamp_us"),
-    "x": ("x",),
-    "y": ("y",),
-    "on": ("on", "p", "pol", "polarity"),
-}
-_ON_WORDS = {"1": True, "true": True, "0": False, "-1": False, "false": False}
-_ROW = np.dtype([("t", np.int64), ("x", np.int64), ("y", np.int64), ("on", "U6")])
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+# With fewer columns, numbers alone do not make a text one of events.
+_PLAIN_COLUMNS = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
-    """Where a line holds t, x, y and on, and the sensor's size where the head line tells it."""
+class TextState:
+    """The bytes of an unfinished line, its number from 1, and whether it is too long to be held."""
 
-    separator: str
-    has_header: bool
-    columns: tuple[int, int, int, int]
-    geometry: GridGeometry | None = None
-
-
-def find_layout(first_line: str) -> Layout | None:
-    """The layout that a file's first line shows; None where it is no line of events or names."""
-    separator = max(_SEPARATORS, key=first_line.count)
-    cells = [cell.strip() for cell in first_line.split(separator)]
-    if len(cells) < len(_NAMES):
-        return None
-    if all(cell.lstrip("-").isdecimal() for cell in cells):
-        return Layout(separator, has_header=False, columns=(0, 1, 2, 3))
-    names = [cell.partition("@")[0].lower().lstrip("#% ") for cell in cells]
-    places = []
-    for known in _NAMES.values():
-        found = [place for place, name in enumerate(names) if name in known]
-        if len(found) != 1:
-            return None
-        places.append(found[0])
-    t, x, y, on = places
-    # faery writes the size of the sensor into the head line, as in x@640, y@480.
-    width, height = (cells[place].partition("@")[2] for place in (x, y))
-    stated = width.isdecimal() and height.isdecimal()
-    grid = GridGeometry(int(width), int(height)) if stated else None
-    return Layout(separator, has_header=True, columns=(t, x, y, on), geometry=grid)
+    rest: bytes = b""
+    line: int = 1
+    skipping: bool = False
 
 
-def decode_csv(text: str, layout: Layout) -> Columns:
-    """The events in `text`, in the order of its lines; blank lines are passed over.
-
-    Raises:
-        ValueError: a line has too few cells, no whole numbers, an address outside 0 to 65535 or
-            a polarity other than 1/0, 1/-1 and true/false.
-    """
-    lines = [line for line in text.splitlines() if line.strip()][layout.has_header :]
-    if not lines:
-        return no_events()
-    rows = np.loadtxt(
-        lines, _ROW, comments=None, delimiter=layout.separator, usecols=layout.columns, ndmin=1
-    )
-    for name in ("x", "y"):
-        wrong = rows[name][(rows[name] < 0) | (rows[name] > np.iinfo(np.uint16).max)]
-        if len(wrong):
-            raise ValueError(f"{name} is {wrong[0]}, expected 0 to {np.iinfo(np.uint16).max}")
-    distinct, which = np.unique(rows["on"], return_inverse=True)
-    words = distinct.tolist()
-    known = [_ON_WORDS.get(word.strip().lower()) for word in words]
-    if None in known:
-        raise ValueError(f"on is {words[known.index(None)]!r}, expected 1/0, 1/-1 or true/false")
-    return Columns(
-        t_us=np.ascontiguousarray(rows["t"]),
-        x=rows["x"].astype(np.uint16),
-        y=rows["y"].astype(np.uint16),
-        on=np.array(known, np.bool_)[which],
-    )
+def text_decoder(layout: TextLayout) -> ByteDecoder[TextState]:
+    """Return the decoder of text of this layout."""
+    return ByteDecoder(TextState, partial(_feed, layout), partial(_finish, layout))
 
 
-def _first_line(head: bytes) -> str:
-    return head.split(b"\n", 1)[0].decode("utf-8-sig", "replace").strip("\r")
+def _feed(layout: TextLayout, state: TextState, data: Buffer) -> tuple[TextState, AnyColumns]:
+    ready, line = state.rest + bytes(data), state.line
+    if state.skipping:
+        end = ready.find(b"\n") + 1
+        if end == 0:
+            return state, read_lines(b"", line, layout)[0]
+        ready, line = ready[end:], line + 1
+    cut = ready.rfind(b"\n") + 1
+    whole, rest = ready[:cut], ready[cut:]
+    if line == 1 and whole.startswith(_BYTE_ORDER_MARK):
+        whole = whole[len(_BYTE_ORDER_MARK) :]
+    columns, lines = read_lines(whole, line, layout)
+    line += lines
+    if len(rest) <= LINE_BYTES:
+        return TextState(rest, line), columns
+    text = f"line {line} is longer than {LINE_BYTES} bytes ({rest[:60]!r})"
+    problems = both(columns.problems, problem("line", text, len(columns)))
+    return TextState(b"", line, skipping=True), replace(columns, problems=problems)
+
+
+def _finish(layout: TextLayout, state: TextState) -> AnyColumns:
+    last = state.rest + b"\n" if state.rest and not state.skipping else b""
+    if state.line == 1:
+        last = last.removeprefix(_BYTE_ORDER_MARK)
+    return read_lines(last, state.line, layout)[0]
 
 
 def _sniff(head: bytes, path: Path) -> bool:
     del path
-    return find_layout(_first_line(head)) is not None
+    opening = read_opening(head)
+    if opening is None:
+        return False
+    if opening.names:
+        return layout_of_names(plain_names(opening.names)) is not None
+    return len(opening.rows[0]) >= _PLAIN_COLUMNS
 
 
-def _open(path: Path, head: bytes, geometry: GridGeometry | None) -> Opened:
-    layout = find_layout(_first_line(head))
-    if layout is None:
+def _open(request: OpenRequest) -> Opened:
+    path = request.path
+    opening = read_opening(request.head)
+    if opening is None:
+        first = request.head.split(b"\n", 1)[0].decode("utf-8-sig", "replace").strip("\r")
         raise RecordingError(
-            f"{path} begins with {_first_line(head)[:60]!r}, expected a head line that names t, x, "
-            "y and on, or four whole numbers in that order"
+            f"{path} begins with {first[:60]!r}, expected a head line that names t, x, y and on, "
+            "or t and channel, or lines of such numbers"
         )
-    grid = geometry or layout.geometry
-    if grid is None:
+    if request.part:
         raise RecordingError(
-            f"{path} is CSV, which states no sensor size; give its geometry, as in "
-            "geometry=GridGeometry(640, 480)"
+            f"{path} is one table, got the part {request.part!r}; to say what its columns hold, "
+            f"write {path.name}#columns=x,y,t_us,on"
         )
-    return Opened(grid, partial(_decode, path, layout), may_go_back=True)
+    layout = layout_of_text(path, opening, request.columns, request.geometry)
+    geometry = table_geometry(request, layout.columns, stated_geometry(opening))
+    return Opened(geometry, partial(decode_file, path, text_decoder(layout)), may_go_back=True)
 
 
-def _decode(path: Path, layout: Layout) -> Iterator[Columns]:
-    try:
-        yield decode_csv(path.read_text("utf-8-sig", "replace"), layout)
-    except OSError as error:
-        raise RecordingError(f"{path} cannot be read: {error.strerror}") from error
-    except ValueError as error:
-        raise RecordingError(
-            f"{path} has a line that is no event: {reason(error)}; times must be whole microseconds"
-        ) from error
-
-
-FORMAT = Format("CSV", (".csv", ".txt"), _sniff, of_grid(_open))
+FORMAT = Format("CSV", (".csv", ".txt"), _sniff, _open, write_csv)

@@ -18,6 +18,7 @@ from retempo.sensors.errors import RecordingError
 from retempo.sensors.events import Times
 from retempo.sensors.files.format import Format, Opened, of_grid
 from retempo.sensors.files.percent_header import read_percent_header, stated_geometry
+from retempo.sensors.files.writers.dat import write_dat
 from retempo.sensors.geometry import GridGeometry
 
 # N-CARS and other early files state no size: they come from the first ATIS.
@@ -96,4 +97,4 @@ def _decode(path: Path, offset: int, version: int, t0_us: int) -> Iterator[Colum
     yield Columns(columns.t_us + t0_us, columns.x, columns.y, columns.on)
 
 
-FORMAT = Format("DAT", (".dat",), _sniff, of_grid(_open))
+FORMAT = Format("DAT", (".dat",), _sniff, of_grid(_open), write_dat)

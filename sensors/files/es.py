@@ -8,6 +8,7 @@ from pathlib import Path
 
 from retempo.sensors.files.faery_decoders import decode_with_faery, dimensions_by_faery
 from retempo.sensors.files.format import Format, Opened, of_grid
+from retempo.sensors.files.writers.es import write_es
 from retempo.sensors.geometry import GridGeometry
 
 
@@ -22,4 +23,4 @@ def _open(path: Path, head: bytes, geometry: GridGeometry | None) -> Opened:
     return Opened(geometry or grid, partial(decode_with_faery, path, file_type="es"))
 
 
-FORMAT = Format("ES", (".es",), _sniff, of_grid(_open))
+FORMAT = Format("ES", (".es",), _sniff, of_grid(_open), write_es)

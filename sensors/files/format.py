@@ -24,11 +24,27 @@ class Opened:
 
 
 @dataclass(frozen=True, slots=True)
+class OpenRequest:
+    """What a format is asked to open.
+
+    `head` is the first bytes of the file, none for a folder. `geometry` is the caller's claim,
+    `part` names one recording of a file that holds several, and `columns` what the columns of a
+    table hold, in their order; both are empty where the caller leaves them to the file.
+    """
+
+    path: Path
+    head: bytes
+    geometry: Geometry | None = None
+    part: str = ""
+    columns: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Format:
     """A row of the registry: how to recognise and to open one file format.
 
-    `sniff(head, path)` judges the first bytes of the file; `open(path, head, geometry)` checks
-    the head and raises a RecordingError where it does not hold. `write(path, geometry, chunks)`
+    `sniff(head, path)` judges the first bytes of the file; `open(request)` checks the head and
+    raises a RecordingError where it does not hold. `write(path, geometry, chunks)`
     writes a file of the format from chunks in stream order, None where it is only read; it raises a
     RecordingError where the format cannot hold the geometry or the times.
     """
@@ -36,20 +52,22 @@ class Format:
     name: str
     suffixes: tuple[str, ...]
     sniff: Callable[[bytes, Path], bool]
-    open: Callable[[Path, bytes, Geometry | None], Opened]
+    open: Callable[[OpenRequest], Opened]
     write: Callable[[Path, Geometry, Iterator[EventChunk]], None] | None = None
 
 
 def of_grid(
     open_grid: Callable[[Path, bytes, GridGeometry | None], Opened],
-) -> Callable[[Path, bytes, Geometry | None], Opened]:
-    """Let a format of pixels refuse the claim that its sensor is a row of channels."""
+) -> Callable[[OpenRequest], Opened]:
+    """Let a format of pixels, one recording a file, refuse channels, parts and columns."""
 
-    def opened(path: Path, head: bytes, geometry: Geometry | None) -> Opened:
+    def opened(request: OpenRequest) -> Opened:
+        whole(request)
+        geometry = request.geometry
         if geometry is None or isinstance(geometry, GridGeometry):
-            return open_grid(path, head, geometry)
+            return open_grid(request.path, request.head, geometry)
         raise RecordingError(
-            f"{path} holds events of a pixel grid, the geometry given is {geometry}; "
+            f"{request.path} holds events of a pixel grid, the geometry given is {geometry}; "
             "give a GridGeometry or none"
         )
 
@@ -58,18 +76,47 @@ def of_grid(
 
 def of_channels(
     open_channels: Callable[[Path, bytes, ChannelGeometry | None], Opened],
-) -> Callable[[Path, bytes, Geometry | None], Opened]:
-    """Let a format of channels refuse the claim that its sensor is a grid of pixels."""
+) -> Callable[[OpenRequest], Opened]:
+    """Let a format of channels, one recording a file, refuse pixels, parts and columns."""
 
-    def opened(path: Path, head: bytes, geometry: Geometry | None) -> Opened:
+    def opened(request: OpenRequest) -> Opened:
+        whole(request)
+        geometry = request.geometry
         if geometry is None or isinstance(geometry, ChannelGeometry):
-            return open_channels(path, head, geometry)
+            return open_channels(request.path, request.head, geometry)
         raise RecordingError(
-            f"{path} is heard by a row of channels, the geometry given is {geometry}; "
+            f"{request.path} is heard by a row of channels, the geometry given is {geometry}; "
             "give a ChannelGeometry or none"
         )
 
     return opened
+
+
+def whole(request: OpenRequest) -> None:
+    """Refuse a part or columns where a file is one recording with a layout of its own.
+
+    Raises:
+        RecordingError: the request names a part or columns.
+    """
+    if request.part:
+        raise RecordingError(
+            f"{request.path} is one recording, got the part {request.part!r}; leave out what "
+            "follows the #"
+        )
+    without_columns(request)
+
+
+def without_columns(request: OpenRequest) -> None:
+    """Refuse columns where the format itself says what it holds.
+
+    Raises:
+        RecordingError: the request names columns.
+    """
+    if request.columns:
+        raise RecordingError(
+            f"{request.path} says itself what it holds, got columns={request.columns}; leave them "
+            "out"
+        )
 
 
 def reason(error: BaseException) -> str:

@@ -15,13 +15,15 @@ from retempo.sensors.columns import Columns
 from retempo.sensors.errors import RecordingError
 from retempo.sensors.events import EventChunk
 from retempo.sensors.files.format import Format, Opened, of_grid
-from retempo.sensors.geometry import GridGeometry
+from retempo.sensors.files.writers.checks import need_grid
+from retempo.sensors.geometry import Geometry, GridGeometry
 
 EVENT_BYTES = 5
 GEOMETRY = GridGeometry(34, 34)
 
 _TIME_LIMIT_US = 1 << 23
 _SIDE_LIMIT = 256
+_NO_EVENTS = "{path} is not written: N-MNIST has no header, so no events would be no bytes"
 # Fewer events than this fit the 34x34 grid by chance too easily to name a format by them.
 _SNIFF_EVENTS = 16
 
@@ -55,7 +57,7 @@ def encode_nmnist(chunk: EventChunk) -> bytes:
         if len(wrong):
             raise RecordingError(
                 f"N-MNIST holds {name} from 0 to {limit - 1}, got {wrong[0]}; "
-                "crop or shift the events first"
+                "crop or shift the events first (--crop, --zero)"
             )
     word = chunk.t_us | (chunk.on.astype(np.int64) << 23)
     columns = (chunk.x, chunk.y, word >> 16, (word >> 8) & 255, word & 255)
@@ -69,15 +71,23 @@ def write_nmnist(path: str | Path, chunk: EventChunk) -> None:
         RecordingError: the format cannot hold an event, or there is none (an empty file has no
             format), or the file cannot be written.
     """
-    if len(chunk) == 0:
-        raise RecordingError(
-            f"{path} is not written: N-MNIST has no header, so no events would be no bytes"
-        )
+    # What cannot be held is told before a file is there.
     data = encode_nmnist(chunk)
+    if not data:
+        raise RecordingError(_NO_EVENTS.format(path=path))
     try:
         Path(path).write_bytes(data)
     except OSError as error:
         raise RecordingError(f"{path} cannot be written: {error.strerror}") from error
+
+
+def _write(path: Path, geometry: Geometry, chunks: Iterator[EventChunk]) -> None:
+    need_grid(geometry, "N-MNIST", _SIDE_LIMIT)
+    with path.open("wb") as file:
+        for chunk in chunks:
+            file.write(encode_nmnist(chunk))
+        if file.tell() == 0:
+            raise RecordingError(_NO_EVENTS.format(path=path.name))
 
 
 def _sniff(head: bytes, path: Path) -> bool:
@@ -121,4 +131,4 @@ def _decode(path: Path) -> Iterator[Columns]:
     yield decode_nmnist(data[: len(data) // EVENT_BYTES * EVENT_BYTES])
 
 
-FORMAT = Format("N-MNIST", (".bin",), _sniff, of_grid(_open))
+FORMAT = Format("N-MNIST", (".bin",), _sniff, of_grid(_open), _write)

@@ -29,7 +29,7 @@ def under_policy(
         RecordingError: the policy is `raise` and there is a problem; or the decoder fails.
     """
     for piece in pieces:
-        good = _inside(piece, geometry)
+        good = inside(piece, geometry)
         if not good.problems or policy == "skip":
             yield good
             continue
@@ -44,7 +44,8 @@ def under_policy(
         )
 
 
-def _inside(columns: C, geometry: Geometry) -> C:
+def inside(columns: C, geometry: Geometry) -> C:
+    """Return the events within the geometry, with a problem for those that are not."""
     beyond = _beyond(columns, geometry)
     if beyond is None:
         return columns

@@ -34,11 +34,12 @@ class Recording:
     opened: Opened = field(repr=False)
     policy: Policy = "raise"
     chunk_events: int = 65_536
+    part: str = ""
 
     @property
     def name(self) -> str:
-        """The file's name; the chunks carry it as their stream."""
-        return self.path.name
+        """The file's name and its part, if any; the chunks carry it as their stream."""
+        return f"{self.path.name}#{self.part}" if self.part else self.path.name
 
     @property
     def geometry(self) -> Geometry:

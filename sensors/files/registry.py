@@ -4,8 +4,21 @@ from pathlib import Path
 
 from retempo.sensors.cochlea import CochleaSpec
 from retempo.sensors.errors import GeometryError, RecordingError
-from retempo.sensors.files import aedat4, audio, csv_text, dat, es, evt, nmnist, numpy_table
-from retempo.sensors.files.format import Format
+from retempo.sensors.files import (
+    aedat4,
+    audio,
+    csv_text,
+    dat,
+    es,
+    evt,
+    hdf5,
+    matlab,
+    nmnist,
+    npz,
+    numpy_table,
+)
+from retempo.sensors.files.format import Format, OpenRequest
+from retempo.sensors.files.fragment import split_fragment
 from retempo.sensors.files.recording import Recording
 from retempo.sensors.geometry import Geometry
 from retempo.sensors.problems import POLICIES, Policy
@@ -16,7 +29,11 @@ FORMATS: tuple[Format, ...] = (
     es.FORMAT,
     audio.FORMAT,
     numpy_table.FORMAT,
+    npz.FORMAT,
+    matlab.FORMAT,
+    hdf5.FORMAT,
     evt.EVT2,
+    evt.EVT21,
     evt.EVT3,
     dat.FORMAT,
     csv_text.FORMAT,
@@ -24,6 +41,8 @@ FORMATS: tuple[Format, ...] = (
 )
 
 _HEAD_BYTES = 65_536
+# The one kind of folder that is a recording.
+ROS2_METADATA = "metadata.yaml"
 
 
 def open_recording(
@@ -33,17 +52,24 @@ def open_recording(
     cochlea: CochleaSpec | None = None,
     policy: Policy = "raise",
     chunk_events: int = 65_536,
+    part: str = "",
+    columns: str = "",
 ) -> Recording:
     """Open a recorded event file by its content, and by its suffix where that is silent.
 
     `geometry` overrides what the file or its format says; `cochlea` hears a sound file, the default
     one if None. `policy` says what follows from damage, see `Recording`. Only the head is read.
 
+    `part` names one recording of a file that holds several (a sample, a group, a topic), `columns`
+    what the columns of a table hold, as in `"x,y,t_us,p"`, where the file does not say it. Both may
+    follow the path instead, as in `shd.h5#12` or `events.txt#columns=x,y,t,p`.
+
     Raises:
         RecordingError: no such file, a directory, an empty file, no known format, a head that
-            its format forbids, or no geometry known.
+            its format forbids, no geometry known, or a part that is missing or needed.
     """
-    path = Path(path)
+    path, fragment = split_fragment(path)
+    part, columns = part or fragment.part, columns or fragment.columns
     if chunk_events < 1:
         raise RecordingError(f"chunk_events is {chunk_events}, expected at least 1 event a chunk")
     if policy not in POLICIES:
@@ -55,10 +81,10 @@ def open_recording(
             path, chosen.name, audio.open_sound(path, head, cochlea), policy, chunk_events
         )
     try:
-        opened = chosen.open(path, head, geometry)
+        opened = chosen.open(OpenRequest(path, head, geometry, part, columns))
     except GeometryError as error:
         raise RecordingError(f"{path} states a size that no sensor has: {error}") from error
-    return Recording(path, chosen.name, opened, policy, chunk_events)
+    return Recording(path, chosen.name, opened, policy, chunk_events, part)
 
 
 def hear_recording(
@@ -78,6 +104,8 @@ def hear_recording(
 def _read_head(path: Path) -> bytes:
     if not path.exists():
         raise RecordingError(f"{path} does not exist; give the path of a recorded event file")
+    if (path / ROS2_METADATA).is_file():
+        return b""
     if path.is_dir():
         raise RecordingError(f"{path} is a directory; give the path of one file in it")
     try:

@@ -37,6 +37,7 @@ class CountingPipeline:
 
     def __init__(self, stream: str) -> None:
         self.counters = Counters()
+        self.removed: dict[str, int] = {}
         self._stream = stream
         self._sequence = 0
         self._next: int | None = None

@@ -56,10 +56,12 @@ def test_csv_without_events_yields_no_chunk(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("t,x,y,on\n1,2,3\n", r"a\.csv has a line that is no event: .*column index 3"),
-        ("t,x,y,on\n1,2,-3,1\n", "y is -3, expected 0 to 65535"),
-        ("t,x,y,on\n1,2,3,yes\n", "on is 'yes', expected 1/0, 1/-1 or true/false"),
-        ("t,x,y,on\n1.5,2,3,1\n", r"could not convert string '1\.5' to int64"),
+        ("t,x,y,on\n1,2,3\n", r"a\.csv: line 2 has 3 cells, expected 4 \('1,2,3'\)"),
+        ("t,x,y,on\n1,2,-3,1\n", "line 2 has y = -3, expected a whole number from 0 to 65535"),
+        ("t,x,y,on\n1,2,3,yes\n", "line 2 has on = 'yes', expected 1/0, 1/-1 or true/false"),
+        ("t,x,y,on\n1,2,3,1\n\nz,2,3,1\n", "line 4 has t = 'z', expected a number"),
+        ("t,x,y,on\n# hm\n1,2.5,3,1\n", "line 3 has x = 2.5, expected a whole number"),
+        ("t_us,x,y,on\n1e20,2,3,1\n", "line 2 has t = 1e20, expected microseconds within 63"),
     ],
 )
 def test_a_csv_line_that_is_no_event_is_quoted(tmp_path: Path, text: str, words: str) -> None:

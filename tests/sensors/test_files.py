@@ -35,12 +35,13 @@ def test_an_event_outside_the_geometry_is_named_or_left_out_and_counted(tmp_path
     np.save(path, np.array([[5, 1, 2, 1], [6, 400, 2, 0], [7, 34, 34, 0]], np.uint64))
     seen: list[EventChunk] = []
     words = r"event at 6 us with x 400, y 2 lies outside the sensor of 35x35x2.*policy skip"
+    poker = GridGeometry(35, 35)
     with pytest.raises(RecordingError, match=words):
-        seen.extend(open_recording(path, chunk_events=1))
+        seen.extend(open_recording(path, chunk_events=1, geometry=poker))
     assert [chunk.t_us.tolist() for chunk in seen] == [[5]]
     skipped = read_all(open_recording(path, geometry=GRID, policy="skip"))
     assert (skipped.t_us.tolist(), skipped.lost, skipped.problems) == ([5], 2, {"outside": 2})
-    stopped = read_all(open_recording(path, policy="stop"))
+    stopped = read_all(open_recording(path, policy="stop", geometry=poker))
     assert (stopped.t_us.tolist(), stopped.problems) == ([5], {"outside": 1})
     with pytest.raises(RecordingError, match="the policy is 'go', expected one of skip, stop"):
         open_recording(path, policy="go")  # type: ignore[arg-type]
@@ -66,10 +67,13 @@ def test_a_numpy_table_without_events_yields_no_chunk(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("table", "words"),
     [
-        (np.zeros((3, 4), np.int64), r"holds int64 \(3, 4\), expected uint64 \(events, 4\)"),
-        (np.zeros((3, 5), np.uint64), r"holds uint64 \(3, 5\), expected"),
-        (np.zeros(4, np.uint64), r"holds uint64 \(4,\), expected"),
-        (np.array([{}], object), "no readable NumPy table"),
+        (np.zeros((3, 5), np.uint64), "has 5 columns and no names for them; say what they hold"),
+        (np.zeros(4, np.uint64), r"holds an array of uint64 \(4,\), expected rows of t, x, y and"),
+        (np.zeros((3, 4), complex), r"holds an array of complex128 \(3, 4\), expected rows of"),
+        (np.array([{}], object), "Python objects, which are never unpickled"),
+        (np.zeros(3, [("t", "<i8"), ("x", "<u2")]), "give its geometry.*ChannelGeometry"),
+        (np.zeros(3, [("t", "<i8"), ("z", "<u2")]), "holds rows of t, z, expected t, x, y and on"),
+        (np.zeros((3, 4), np.int64), "states no sensor size; give its geometry"),
     ],
 )
 def test_a_numpy_file_that_is_no_event_table_is_refused(
@@ -82,28 +86,35 @@ def test_a_numpy_file_that_is_no_event_table_is_refused(
 
 
 @pytest.mark.parametrize(
-    ("row", "words"),
+    ("row", "kind", "words"),
     [
-        ([1 << 63, 0, 0, 0], "holds t_us = 9223372036854775808"),
-        ([0, 1 << 16, 0, 0], "holds x = 65536, expected 0 to 65535"),
-        ([0, 0, 0, 2], "holds p = 2, expected 0 to 1"),
+        ([1 << 63, 0, 0, 0], "time", "row 1 holds t = 9223372036854775808, expected"),
+        ([0, 1 << 16, 0, 0], "address", "row 1 holds x = 65536, expected a whole number from 0"),
+        ([0, 0, 0, 2], "polarity", "row 1 holds on = 2, expected 1/0, 1/-1 or true/false"),
     ],
 )
-def test_a_numpy_value_that_no_event_has_is_refused(
-    tmp_path: Path, row: list[int], words: str
+def test_a_numpy_value_that_no_event_has_is_named_or_left_out_and_counted(
+    tmp_path: Path, row: list[int], kind: str, words: str
 ) -> None:
     path = tmp_path / "a.npy"
-    np.save(path, np.array([row], np.uint64))
+    np.save(path, np.array([[5, 1, 2, 1], row, [7, 3, 4, 0]], np.uint64))
+    columns = "t,x,y,p"
     with pytest.raises(RecordingError, match=words):
-        read_all(open_recording(path))
+        read_all(open_recording(path, geometry=GRID, columns=columns))
+    skipped = read_all(open_recording(path, geometry=GRID, columns=columns, policy="skip"))
+    assert (skipped.t_us.tolist(), skipped.problems) == ([5, 7], {kind: 1})
 
 
-def test_a_truncated_numpy_table_is_refused(tmp_path: Path) -> None:
+def test_a_truncated_numpy_table_gives_its_whole_rows_and_then_says_so(tmp_path: Path) -> None:
     path = tmp_path / "a.npy"
     np.save(path, np.zeros((100, 4), np.uint64))
     path.write_bytes(path.read_bytes()[:1000])
-    with pytest.raises(RecordingError, match=r"a\.npy is no readable NumPy table"):
-        open_recording(path)
+    seen: list[EventChunk] = []
+    with pytest.raises(RecordingError, match=r"a\.npy: it states 100 rows and holds 27; copy or"):
+        seen.extend(open_recording(path))
+    assert sum(len(chunk) for chunk in seen) == 27
+    skipped = read_all(open_recording(path, policy="skip"))
+    assert (len(skipped), skipped.problems) == (27, {"truncated": 73})
 
 
 @pytest.mark.parametrize(
@@ -139,7 +150,10 @@ def test_what_faery_writes_reads_back_equal(tmp_path: Path, name: str, version: 
         ("a.csv", b"t,x,y,on\n1,2,3,1\n", r"states no sensor size; give its geometry"),
         ("a.csv", b"name,age\nx,1\n", "expected a head line that names t, x, y and on"),
         ("a.raw", b"\x00" * 64, "states no EVT version"),
-        ("a.raw", b"% evt 2.1\n" + b"\x00" * 64, "states EVT 2.1, expected"),
+        ("a.raw", b"% evt 4.0\n" + b"\x00" * 64, "states EVT 4, expected"),
+        ("a.raw", b"% evt 2.1\n" + b"\x00" * 64, "give its geometry"),
+        ("a.raw", b"% evt 3.0\n% endianness odd\n", "states the byte order 'odd' for EVT 3"),
+        ("a.raw", b"% evt 3.0\n% endianness legacy\n", "expected little or big, or legacy for"),
         ("a.raw", b"% evt 3.0\n" + b"\x00" * 64, "give its geometry"),
         ("a.raw", b"% evt 3.0\n% geometry 0x10\n", "states a size that no sensor has"),
         ("a.dat", b"% Version 2\n", "header ends without the event's type"),
@@ -201,12 +215,60 @@ def evt2(t_us: int, x: int, y: int) -> list[int]:
     return [(8 << 28) | (t_us >> 6), (1 << 28) | ((t_us & 63) << 22) | (x << 11) | y]
 
 
-def test_an_evt2_event_outside_the_size_in_its_own_header_is_refused_aloud(tmp_path: Path) -> None:
-    words = np.array(evt2(640, 20, 3), "<u4").tobytes()
+def test_an_evt2_event_outside_the_size_in_its_own_header_follows_the_policy(
+    tmp_path: Path,
+) -> None:
+    words = [*evt2(640, 9, 3), *evt2(700, 20, 3), *evt2(704, 5, 9)]
     path = tmp_path / "a.raw"
-    path.write_bytes(b"% evt 2.0\n% geometry 10x10\n" + words)
-    with pytest.raises(RecordingError, match=r"a\.raw is damaged or truncated: x overflow \(x=20"):
+    path.write_bytes(b"% evt 2.0\n% geometry 10x10\n" + np.array(words, "<u4").tobytes())
+    with pytest.raises(RecordingError, match=r"the event at 700 us with x 20, y 3 lies outside"):
         list(open_recording(path))
+    skipped = read_all(open_recording(path, policy="skip"))
+    assert (skipped.t_us.tolist(), skipped.problems) == ([640, 704], {"outside": 1})
+    stopped = read_all(open_recording(path, policy="stop"))
+    assert (stopped.t_us.tolist(), stopped.problems) == ([640], {"outside": 1})
+
+
+HEADERS_21 = [
+    ("% evt 2.1\n% geometry 320x320\n% endianness little\n% end\n", "<u8"),
+    ("% format EVT21;height=320;width=320\n% geometry 320x320\n", "<u8"),
+    ("% evt 2.1\n% format EVT21;height=320;width=320;endianness=legacy\n% end\n", "legacy"),
+    ("% evt 2.1\n% plugin_name hal_plugin_genx320\n% endianness big\n% end\n", ">u8"),
+    ("% evt 2.1\n% geometry 320x320\n% end\n", "legacy"),
+]
+
+
+@pytest.mark.parametrize(("header", "order"), HEADERS_21)
+def test_evt21_is_read_in_the_order_of_its_header_or_else_of_its_words(
+    tmp_path: Path, header: str, order: str
+) -> None:
+    upper = [*evt2(640, 64, 3), *evt2(704, 5, 9)]
+    words = np.array([value << 32 | 0x4000_0001 for value in upper], np.uint64)
+    stored = words.astype("<u8" if order == "legacy" else order)
+    if order == "legacy":
+        stored = stored.view("<u4").reshape(-1, 2)[:, ::-1].copy()
+    path = tmp_path / "a.bin"
+    path.write_bytes(header.encode() + stored.tobytes())
+    recording = open_recording(path)
+    chunk = read_all(recording)
+    assert (recording.format, recording.geometry) == ("EVT2.1", GridGeometry(320, 320))
+    assert chunk.t_us.tolist() == [640, 640, 704, 704]
+    assert chunk.x is not None
+    assert chunk.x.tolist() == [64, 94, 5, 35]
+
+
+@pytest.mark.parametrize("version", ["2", "3"])
+def test_words_in_big_endian_are_read_if_the_header_says_so(tmp_path: Path, version: str) -> None:
+    words = np.array(evt2(640, 64, 3), ">u4")
+    if version == "3":
+        words = np.array([0x8000, 0x6000 | 640, 3, 0x2800 | 64], ">u2")
+    path = tmp_path / "a.raw"
+    header = f"% evt {version}.0\n% format EVT{version};height=480;width=640;endianness=big\n"
+    path.write_bytes(header.encode() + words.tobytes())
+    chunk = read_all(open_recording(path))
+    assert chunk.t_us.tolist() == [640]
+    assert chunk.x is not None
+    assert chunk.x.tolist() == [64]
 
 
 def test_the_32_bit_clock_of_dat_runs_on_through_its_wrap(tmp_path: Path) -> None:

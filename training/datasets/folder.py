@@ -6,8 +6,9 @@ from pathlib import Path
 from retempo.sensors.cochlea import CochleaSpec
 from retempo.sensors.errors import SensorError
 from retempo.sensors.events import EventChunk
-from retempo.sensors.files import open_recording, read_all
+from retempo.sensors.files import Recording, open_recording, read_all
 from retempo.sensors.geometry import Geometry
+from retempo.sensors.problems import Policy
 from retempo.training.datasets.dataset import Dataset, label_order
 from retempo.training.datasets.request import Request, folder_of
 from retempo.training.errors import DatasetError
@@ -17,6 +18,9 @@ def open_folder(
     folder: str | Path,
     labels: Sequence[str] | None = None,
     cochlea: CochleaSpec | None = None,
+    *,
+    geometry: Geometry | None = None,
+    policy: Policy = "raise",
 ) -> Dataset:
     """Open a folder of labelled recordings of any format that `open_recording` reads.
 
@@ -27,6 +31,8 @@ def open_folder(
         folder: the folder.
         labels: all labels in their order; those that occur, in order, if None.
         cochlea: what hears files of sound; the default one if None.
+        geometry: the sensor, where the files do not say; their own if None.
+        policy: what follows from damage, see `sensors.files.Recording`.
 
     Raises:
         DatasetError: the folder is missing or empty; a file has no label or one that `labels`
@@ -43,14 +49,21 @@ def open_folder(
         if label not in known:
             raise DatasetError(f"{path} is labelled {label!r}; the labels are {', '.join(known)}")
     paths = [path for path, _ in found]
-    geometry = _geometry_of(paths[0], cochlea)
+
+    def opened(path: Path) -> Recording:
+        try:
+            return open_recording(path, geometry=geometry, cochlea=cochlea, policy=policy)
+        except SensorError as error:
+            raise DatasetError(str(error)) from error
+
+    sensor = opened(paths[0]).geometry
 
     def load(index: int) -> EventChunk:
-        return _read(paths[index], geometry, paths[0], cochlea)
+        return _read(opened(paths[index]), sensor, paths[0])
 
     return Dataset(
         name=str(folder),
-        geometry=geometry,
+        geometry=sensor,
         labels=known,
         names=tuple(str(path.relative_to(folder)) for path in paths),
         targets=tuple(known.index(label) for _, label in found),
@@ -97,21 +110,14 @@ def _entries(folder: Path) -> list[Path]:
         raise DatasetError(f"cannot read the folder {folder}: {error.strerror}") from error
 
 
-def _geometry_of(path: Path, cochlea: CochleaSpec | None) -> Geometry:
+def _read(recording: Recording, geometry: Geometry, first: Path) -> EventChunk:
     try:
-        return open_recording(path, cochlea=cochlea).geometry
-    except SensorError as error:
-        raise DatasetError(str(error)) from error
-
-
-def _read(path: Path, geometry: Geometry, first: Path, cochlea: CochleaSpec | None) -> EventChunk:
-    try:
-        recording = open_recording(path, cochlea=cochlea)
         events = read_all(recording)
     except SensorError as error:
         raise DatasetError(str(error)) from error
     if recording.geometry != geometry:
         raise DatasetError(
-            f"{path} is {recording.geometry}, {first} is {geometry}; keep one sensor a folder"
+            f"{recording.path} is {recording.geometry}, {first} is {geometry}; keep one sensor a "
+            "folder"
         )
     return events

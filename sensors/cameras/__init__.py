@@ -1,0 +1,1 @@
+"""Cameras by the packages that drive them, behind one kind of source."""

@@ -1,0 +1,1 @@
+"""How formats are written: one file a format, named in the format's row of the registry."""
