@@ -161,7 +161,7 @@ def bin_events(
     Shapes: event columns `(events,)`, `window` `(open bins * parts, inputs)`, `counts` `(6,)`.
     """
     patience = window.shape[0] // parts - 1
-    return _place(
+    end: int = _place(
         (t_us, x, y, on),
         begin,
         first_bin,
@@ -178,6 +178,7 @@ def bin_events(
         window,
         counts,
     )
+    return end
 
 
 @njit(cache=True, nogil=True)
@@ -203,7 +204,7 @@ def bin_packed(
     An event is late where it lies more than `patience` bins before the latest one. An event more
     than `silence` bins after the latest binned one ends the call, too.
     """
-    return _place(
+    end: int = _place(
         (words, base_us),
         begin,
         first_bin,
@@ -220,9 +221,10 @@ def bin_packed(
         window,
         counts,
     )
+    return end
 
 
-def _event(events: Any, i: int) -> Any:
+def _event(events: Any, i: Any) -> Any:
     """Return time, x, y and polarity of an event; compiled for columns and for packed events."""
     raise NotImplementedError
 
@@ -234,8 +236,8 @@ def _event_of(events: Any, i: int) -> Any:  # pragma: no cover - compiled
         return lambda events, i: (events[0][i], events[1][i], events[2][i], events[3][i])
     return lambda events, i: (
         events[1] + (events[0][i] >> TIME_AT),
-        (events[0][i] >> Y_BITS) & X_MASK,
-        events[0][i] & Y_MASK,
+        np.uint16((events[0][i] >> Y_BITS) & X_MASK),
+        np.uint16(events[0][i] & Y_MASK),
         (events[0][i] >> ON_AT) & 1,
     )
 
@@ -257,7 +259,7 @@ def _place(
     mask: Mask,
     window: Bins,
     counts: Counts,
-) -> int:  # pragma: no cover - compiled
+) -> Any:  # pragma: no cover - compiled
     """Do what `bin_events` and `bin_packed` do."""
     opened = window.shape[0] // parts
     origin = first_bin * dt_us
@@ -268,27 +270,29 @@ def _place(
     bin_high = high
     slot = 0
     ahead = 0
-    new = False
     size = len(events[0])
-    end = size
-    for i in range(begin, size):
+    latest = counts[LATEST]
+    # Counts in memory would be a chain of writes and reads from event to event.
+    invalid, late, masked = 0, 0, 0
+    i = np.uint64(begin)
+    while i < np.uint64(size):
         t, x, y, on = _event(events, i)
         if x >= columns.shape[0] or y >= rows.shape[0]:
-            counts[INVALID] += 1
+            invalid += 1
+            i += np.uint64(1)
             continue
         if t >= high:
-            end = i
             break
         if t < low:
-            counts[LATE] += 1
+            late += 1
+            i += np.uint64(1)
             continue
         # Events come in runs of one bin: dividing once a run is twice as fast as once an event.
         if t < bin_low or t >= bin_high:
             ahead = (t - origin) // dt_us
             late_before = first_bin + ahead - patience
-            silent_until = counts[LATEST] + 1 + silence
-            if counts[LATEST] != NO_BIN and late_before > max(silent_until, first_bin):
-                end = i
+            silent_until = latest + 1 + silence
+            if latest != NO_BIN and late_before > max(silent_until, first_bin):
                 break
             oldest = max(oldest, late_before)
             low = oldest * dt_us
@@ -301,20 +305,53 @@ def _place(
                 slot = slot * parts + unit - bin_low // unit_us
                 bin_low = max(bin_low, unit * unit_us)
                 bin_high = min(bin_high, (unit + 1) * unit_us)
-            new = True
         if mask.size > 0 and mask[y, x]:
-            counts[MASKED] += 1
+            masked += 1
+            i += np.uint64(1)
             continue
-        if new:
-            counts[LATEST] = max(counts[LATEST], first_bin + ahead)
-            new = False
-        address = columns[x] + rows[y]
-        if on:
-            address += plane
-        window[slot, address] += np.float32(1.0)
-        counts[BINNED] += 1
+        latest = max(latest, first_bin + ahead)
+        row = window[slot]
+        if mask.size > 0:
+            row[columns[x] + rows[y] + plane * np.int64(on)] += np.float32(1.0)
+            i += np.uint64(1)
+        else:
+            i = _run(events, i, bin_low, bin_high, columns, rows, plane, row)
+    end = int(i)
+    counts[BINNED] += end - begin - invalid - late - masked
+    counts[LATE] += late
+    counts[INVALID] += invalid
+    counts[MASKED] += masked
+    counts[LATEST] = latest
     counts[OLDEST] = oldest
     return end
+
+
+@njit(cache=True, nogil=True)
+def _run(
+    events: Any,
+    begin: Any,
+    low: Any,
+    high: Any,
+    columns: Index,
+    rows: Index,
+    plane: int,
+    row: Bins,
+) -> Any:  # pragma: no cover - compiled
+    """Add events as long as they lie on the sensor and in one bin; return the first that does not.
+
+    A loop of its own keeps all that it needs in registers.
+    """
+    width, height = columns.shape[0], rows.shape[0]
+    # Unsigned indices need no look at their sign.
+    size = np.uint64(len(events[0]))
+    i = np.uint64(begin)
+    while i < size:
+        t, x, y, on = _event(events, i)
+        if x >= width or y >= height or t < low or t >= high:
+            break
+        row[np.uint64(columns[x] + rows[y] + plane * np.int64(on))] += np.float32(1.0)
+        i += np.uint64(1)
+    return i
 
 
 def bin_events_numpy(

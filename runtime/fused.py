@@ -27,6 +27,7 @@ from retempo.runtime.binning import (
 from retempo.runtime.counters import Counters
 from retempo.runtime.errors import InputError
 from retempo.sensors.evt import Packed, columns_of_packed
+from retempo.sensors.evt.packed import TIME_AT
 from retempo.sensors.files.evt import packed_events
 from retempo.sensors.problems import Policy
 
@@ -126,8 +127,8 @@ class _Window:
         while position < len(block.words):
             position = self._add(block, position)
             if position < len(block.words):
-                time_us = columns_of_packed(block.part(position)).t_us[0]
-                yield from self._close_until(int(time_us) // self._dt_us - self._patience)
+                time_us = block.base_us + int(block.words[position] >> TIME_AT)
+                yield from self._close_until(time_us // self._dt_us - self._patience)
 
     def finish(self) -> Iterator[tuple[int, Bins]]:
         """Yield what is still open, up to the bin of the last binned event."""
@@ -150,8 +151,10 @@ class _Window:
         assert self._first is not None  # noqa: S101  (_start has placed it)
         counts, counters, cut = self._counts, self._counters, self._cut
         counts[:LATEST] = 0
+        columns, rows, plane, mask = self._layout.arrays
         end: int = bin_packed(
-            *block,
+            block.words,
+            block.base_us,
             position,
             self._first,
             self._dt_us,
@@ -159,7 +162,10 @@ class _Window:
             cut.unit_us,
             self._patience,
             self._silence,
-            *self._layout.arrays,
+            columns,
+            rows,
+            plane,
+            mask,
             self._rows.reshape(-1, self._layout.inputs),
             counts,
         )
@@ -193,7 +199,8 @@ class _Window:
             if begin < bins:
                 rows = self._rows[begin:bins]
                 yield self._first + begin, inputs_of(rows, self._layout.spec, self._dt_us)
-            self._rows[: self._opened - bins] = self._rows[bins:].copy()
+            if bins < self._opened:
+                self._rows[: self._opened - bins] = self._rows[bins:].copy()
             self._rows[self._opened - bins :] = 0.0
             self._first += bins
 
