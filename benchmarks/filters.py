@@ -226,9 +226,9 @@ def repeated(path: Path, times: int) -> Stream:
 
 
 def _seconds(run: Run, stream: Stream) -> tuple[float, int]:
-    began = time.perf_counter()
+    began = time.process_time()
     kept = run(stream)
-    return time.perf_counter() - began, kept
+    return time.process_time() - began, kept
 
 
 def measure(name: str, mine: Run, rivals: dict[str, Run], stream: Stream) -> None:
@@ -268,8 +268,8 @@ def main() -> None:
     print(
         "# The speed of filters\n\n"
         "    python -m benchmarks.filters [RECORDING [REPEATS]]\n\n"
-        f"Millions of events a second of wall time, medians of {ROUNDS} rounds in turn in one "
-        "process, one\nthread each but where a rival takes more. "
+        f"Millions of events a second of processor time, medians of {ROUNDS} rounds in turn in one "
+        "process, one\nthread each; evlib takes more, whose times add up. "
         f"{Path(given[0] if given else RECORDING).name} ({stream.geometry}) repeated to\n"
         f"{stream.events:,} events, in chunks of {CHUNK_EVENTS:,} for Retempo, dv-processing and "
         "faery, whole for\nEventCV and evlib, which keep no state between calls. The ratio is the "
@@ -281,6 +281,17 @@ def main() -> None:
     )
     for name, mine, rivals in rows(stream):
         measure(name, mine, {w: r for w, r in rivals.items() if w in installed}, stream)
+    span_s = (stream.columns["t_us"][-1] - stream.columns["t_us"][0]) / 1e6
+    print(
+        "\nNo rival has a cap of the rate in event time, or merges polarities. EventCV finds hot "
+        "pixels once,\nin the whole recording, beyond three standard deviations of the mean; "
+        "Retempo anew in each second\nof event time, of which this stream has "
+        f"{span_s:,.0f}, at {stream.events / span_s:,.0f} events each: most of the time goes "
+        "there, and\nlittle of it where more events come a second. evlib's refractory period "
+        "starts again at each event that\nit removes. Filters that change no column but "
+        "addresses hand the others on as they are; `crop`,\n`polarity` and those behind them "
+        "move 13 bytes an event."
+    )
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Filters in the pipeline: before the bins, every removed event counted, the same however fed."""
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,9 @@ from retempo.runtime.decision import Decision
 from retempo.runtime.engine import Engine
 from retempo.runtime.engines import load_engine
 from retempo.runtime.errors import ConfigError, InputError
+from retempo.runtime.event_log import EventLog
+from retempo.runtime.feed import Credit, Refusal, Reply
+from retempo.runtime.feed_server import Delivery, FeedServer
 from retempo.runtime.pipeline import Deployment, Pipeline, deploy
 from retempo.runtime.replay import replay
 from retempo.runtime.serve_config import ServeConfig
@@ -27,6 +31,8 @@ from retempo.sensors.filters import Filtered, parse_filter
 from retempo.sensors.filters.crop import Crop
 from retempo.sensors.filters.refractory import Refractory
 from retempo.sensors.geometry import ChannelGeometry, GridGeometry
+from retempo.sensors.pieces import no_events
+from retempo.sensors.wire import Cursor, encode_message
 from tests.builders import cut, make_chunk, make_network, seeds
 from tests.sensors.filters.streams import Given
 
@@ -125,6 +131,24 @@ def test_a_sensor_that_no_filter_fits_is_refused_without_one(engine: Engine) -> 
         check_geometry(spec, GridGeometry(5, 5), "cam", "m.onnx")
     with pytest.raises(InputError, match="cam is 9 channels; use a recording of that sensor"):
         check_geometry(spec, ChannelGeometry(9), "cam", "m.onnx")
+
+
+def test_a_daemon_refuses_a_stream_that_a_filter_cannot_work_on(engine: Engine) -> None:
+    replies: list[Reply] = []
+
+    def send(_owner: bytes, reply: Reply) -> Delivery:
+        replies.append(reply)
+        return "sent"
+
+    deployment = deploy(engine, filters=[Crop(5, 1, 54, 45), parse_filter("downsample=9")])
+    server = FeedServer(deployment, send, lambda _: None, EventLog(io.StringIO()))
+    for stream, sensor in (("small", GridGeometry(20, 20)), ("fits", CAMERA)):
+        at = Cursor(stream, sensor, 1)
+        server.receive(b"me", encode_message("open", no_events(sensor, 0), at))
+    refusal, credit = replies
+    assert isinstance(refusal, Refusal)
+    assert refusal.reason.startswith("the filter crop=5,1,54x45 exceeds the sensor of 20x20x2")
+    assert isinstance(credit, Credit)
 
 
 def test_warming_up_needs_no_sensor_of_the_filters(engine: Engine) -> None:
