@@ -111,7 +111,8 @@ def check_geometry(spec: InputSpec, geometry: Geometry, source: str, model: str)
     wanted = geometry_of(spec)
     if geometry != wanted:
         fitting = filters_to(wanted, geometry)
-        among = f"the filters {' and '.join(fitting)}, " if fitting else ""
+        noun = "filter" if len(fitting) == 1 else "filters"
+        among = f"the {noun} {' and '.join(fitting)}, " if fitting else ""
         raise InputError(
             f"{model} expects {wanted} inputs, {source} is {geometry}; "
             f"use {among}a recording of that sensor, or a model trained for this one"

@@ -95,8 +95,9 @@ class Pipeline:
         gone, masked = len(chunk) - len(kept), 0
         for name, count in kept.removed.items():
             count -= chunk.removed.get(name, 0)
-            self.removed[name] = self.removed.get(name, 0) + count
-            masked += count
+            if count:
+                self.removed[name] = self.removed.get(name, 0) + count
+                masked += count
         self.counters.received += gone
         self.counters.masked += masked
         self.counters.invalid += gone - masked

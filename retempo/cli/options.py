@@ -53,9 +53,8 @@ FilterTexts = Annotated[
     typer.Option(
         "--filter",
         metavar="FILTER",
-        help="crop=10,20,64x48, downsample=2, flip=x, rotate=90, polarity=on, merge-polarity, "
-        "hot-pixels, refractory=1ms, background=5ms or rate-cap=1e6; repeat it for several, "
-        "which work in their order.",
+        help="A step on events before the bins, such as crop=10,20,64x48, downsample=2, hot-pixels "
+        "or refractory=1ms (docs/filters.md lists all); repeat it for several, in their order.",
     ),
 ]
 Sensor = Annotated[

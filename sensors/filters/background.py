@@ -21,7 +21,15 @@ from numpy.typing import NDArray
 from retempo.sensors.errors import FilterError
 from retempo.sensors.events import Addresses, EventChunk, Times
 from retempo.sensors.filters.kind import FilterKind, span_of
-from retempo.sensors.filters.select import LATEST, NEVER, Keep, flat_addresses, need_grid, removing
+from retempo.sensors.filters.select import (
+    LATEST,
+    NEVER,
+    Keep,
+    flat_addresses,
+    need_grid,
+    removing,
+    sealed,
+)
 from retempo.sensors.filters.stage import Filter
 from retempo.sensors.geometry import Geometry, GridGeometry
 
@@ -73,7 +81,7 @@ class Background:
         """The next chunk, without what nothing supports."""
         x, y, _ = flat_addresses(chunk, state.geometry)
         keep = np.empty(len(chunk), np.bool_)
-        supported(chunk.t_us, x, y, self.span_us, state.supported_us, keep)
+        supported(sealed(chunk.t_us), x, y, self.span_us, state.supported_us, keep)
         return state, removing(chunk, keep, self.name)
 
 

@@ -15,7 +15,7 @@ from numba import njit
 from retempo.sensors.errors import FilterError
 from retempo.sensors.events import Addresses, EventChunk
 from retempo.sensors.filters.kind import FilterKind, whole
-from retempo.sensors.filters.select import Keep, removing
+from retempo.sensors.filters.select import Keep, removing, sealed
 from retempo.sensors.filters.stage import Filter
 from retempo.sensors.geometry import ChannelGeometry, Geometry, GridGeometry
 
@@ -65,7 +65,7 @@ class Crop:
         assert chunk.x is not None  # noqa: S101  (the geometry is a grid)
         assert chunk.y is not None  # noqa: S101
         keep = np.empty(len(chunk), np.bool_)
-        within(chunk.x, chunk.y, self.x, self.y, self.width, self.height, keep)
+        within(sealed(chunk.x), sealed(chunk.y), self.x, self.y, self.width, self.height, keep)
         kept = removing(chunk, keep, self.name)
         assert kept.x is not None  # noqa: S101
         assert kept.y is not None  # noqa: S101

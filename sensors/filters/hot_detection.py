@@ -12,13 +12,14 @@ that stands still is like one of such a pair, and is taken for hot.)
 """
 
 import math
+from typing import Any
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
 from retempo.sensors.events import Source
-from retempo.sensors.filters.select import Keep, all_inside, pixels_of
+from retempo.sensors.filters.select import all_inside, pixels_of
 from retempo.sensors.geometry import Geometry, GridGeometry
 
 # Fewer events are too few to tell a rate by.
@@ -31,7 +32,7 @@ _TALLIED = 1 << 16
 _MAD_TO_SIGMA = 1.4826
 
 Mask = NDArray[np.bool_]
-AnyCounts = NDArray[np.integer]
+AnyCounts = NDArray[np.integer[Any]]
 
 
 def hot_pixels(counts: AnyCounts) -> Mask:
@@ -44,11 +45,14 @@ def hot_pixels(counts: AnyCounts) -> Mask:
         True where hot, of the same shape.
     """
     hot = np.zeros(counts.shape, np.bool_)
-    flat = np.ascontiguousarray(counts, np.int64)
-    threshold = threshold_of(flat.reshape(-1))
-    if math.isfinite(threshold):
-        rows = flat.reshape(1, -1) if flat.ndim == 1 else flat
-        mark_hot(rows, math.floor(threshold), flat.ndim == 2, hot.reshape(rows.shape))
+    flat = np.ascontiguousarray(counts).reshape(-1)
+    if flat.max(initial=0) < FEWEST:
+        return hot
+    loud = np.flatnonzero(flat > threshold_of(flat))
+    if counts.ndim == 1:
+        hot[loud] = True
+    else:
+        mark_lonely(flat.reshape(counts.shape), loud, hot)
     return hot
 
 
@@ -85,75 +89,76 @@ def shape_of(geometry: Geometry) -> tuple[int, ...]:
     return (geometry.channels,)
 
 
-def threshold_of(counts: NDArray[np.int64]) -> float:
-    """Return what a hot pixel's count exceeds by the counts of all, inf if none has fired."""
-    active = int(np.count_nonzero(counts))
-    if active == 0:
-        return math.inf
+def threshold_of(counts: AnyCounts) -> int:
+    """Return what a hot pixel's count exceeds by the counts of all, `(places,)`, some not 0."""
+    nth = int(np.count_nonzero(counts)) // 2
     middles = middles_by_tally if int(counts.max()) < _TALLIED else middles_by_order
-    median, distance = middles(counts, active // 2)
-    return max(FEWEST - 1.0, median + _SPREADS * max(_MAD_TO_SIGMA * distance, math.sqrt(median)))
+    median, distance = middles(counts, nth)
+    spread = max(_MAD_TO_SIGMA * distance, math.sqrt(median))
+    return max(FEWEST - 1, math.floor(median + _SPREADS * spread))
 
 
-def middles_by_tally(counts: NDArray[np.int64], nth: int) -> tuple[int, int]:
+def middles_by_tally(counts: AnyCounts, nth: int) -> tuple[int, int]:
     """Return the `nth` smallest of the counts that are not 0, and of their distances from it.
 
     Without a sort, so that a live stream is not held up while a large sensor's mask is learned.
     """
-    tally = np.bincount(counts)
-    tally[0] = 0
+    tally = np.zeros(int(counts.max()) + 1, np.int64)
+    tally_counts(counts, tally)
     median = int(np.searchsorted(np.cumsum(tally), nth, side="right"))
-    below = tally[:median][::-1]
     distances = np.zeros(max(len(tally) - median, median + 1), np.int64)
     distances[: len(tally) - median] += tally[median:]
-    distances[1 : median + 1] += below
+    distances[1 : median + 1] += tally[:median][::-1]
     return median, int(np.searchsorted(np.cumsum(distances), nth, side="right"))
 
 
-def middles_by_order(counts: NDArray[np.int64], nth: int) -> tuple[int, int]:
+@njit(cache=True, nogil=True)
+def tally_counts(
+    counts: AnyCounts, tally: NDArray[np.int64]
+) -> None:  # pragma: no cover - compiled
+    """Add to `tally[c]` how many counts are `c`, those of 0 left out."""
+    for count in counts:
+        if count:
+            tally[count] += 1
+
+
+def middles_by_order(counts: AnyCounts, nth: int) -> tuple[int, int]:
     """As `middles_by_tally`, for counts of any size, and its twin in the tests."""
-    active = counts[counts > 0]
+    active = counts[counts > 0].astype(np.int64)
     median = int(np.partition(active, nth)[nth])
     return median, int(np.partition(np.abs(active - median), nth)[nth])
 
 
 @njit(cache=True, nogil=True)
-def mark_hot(
-    counts: NDArray[np.int64], threshold: int, grid: bool, hot: Keep
+def mark_lonely(
+    counts: AnyCounts, loud: NDArray[np.int64], hot: Mask
 ) -> None:  # pragma: no cover - compiled
-    """Write True to `hot` where a count exceeds the threshold and, on a grid, its neighbours.
+    """Write True to `hot` at the places of `loud` whose neighbours are quiet beside them.
 
-    Shapes: both `(height, width)`.
+    Shapes: `counts` and `hot` `(height, width)`, `loud` `(places,)`, flat.
     """
     height, width = counts.shape
-    for row in range(height):
-        for column in range(width):
-            count = counts[row, column]
-            if count <= threshold:
-                continue
-            largest, second = 0, 0
-            if grid:
-                for y in range(max(0, row - 1), min(height, row + 2)):
-                    for x in range(max(0, column - 1), min(width, column + 2)):
-                        if y == row and x == column:
-                            continue
-                        near = counts[y, x]
-                        if near > largest:
-                            largest, second = near, largest
-                        elif near > second:
-                            second = near
-            # Divided, not multiplied: a product could leave 64 bits.
-            hot[row, column] = (count - 1) // _TIMES_NEIGHBOURS >= second
+    for place in loud:
+        row, column = place // width, place % width
+        largest, second = np.int64(0), np.int64(0)
+        for y in range(max(0, row - 1), min(height, row + 2)):
+            for x in range(max(0, column - 1), min(width, column + 2)):
+                if y == row and x == column:
+                    continue
+                near = np.int64(counts[y, x])
+                if near > largest:
+                    largest, second = near, largest
+                elif near > second:
+                    second = near
+        # Divided, not multiplied: a product could leave 64 bits.
+        hot[row, column] = (np.int64(counts[row, column]) - 1) // _TIMES_NEIGHBOURS >= second
 
 
-def mark_hot_numpy(counts: NDArray[np.int64], threshold: int, grid: bool, hot: Keep) -> None:
-    """As `mark_hot`, in plain NumPy: its twin in the tests."""
-    above = counts > threshold
-    if not grid:
-        hot |= above
-        return
+def mark_lonely_numpy(counts: AnyCounts, loud: NDArray[np.int64], hot: Mask) -> None:
+    """As `mark_lonely`, in plain NumPy: its twin in the tests."""
     height, width = counts.shape
-    wide = np.pad(counts, 1)
+    wide = np.pad(counts.astype(np.int64), 1)
     near = [wide[y : y + height, x : x + width] for y in range(3) for x in range(3)]
     second = np.sort(near[:4] + near[5:], axis=0)[-2]
-    hot |= above & (counts > _TIMES_NEIGHBOURS * second)
+    lonely = counts > _TIMES_NEIGHBOURS * second
+    hot.reshape(-1)[loud] = lonely.reshape(-1)[loud]

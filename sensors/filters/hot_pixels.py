@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from retempo.sensors.errors import FilterError, UnitError
 from retempo.sensors.events import Addresses, EventChunk, Times
 from retempo.sensors.filters.hot_detection import (
+    FEWEST,
     Mask,
     find_hot_pixels,
     hot_pixels,
@@ -27,7 +28,7 @@ from retempo.sensors.filters.hot_detection import (
 )
 from retempo.sensors.filters.kind import FilterKind, span_of
 from retempo.sensors.filters.pixel_list import Pixels, read_pixels
-from retempo.sensors.filters.select import Keep, flat_addresses, pixels_of, removing
+from retempo.sensors.filters.select import Keep, flat_addresses, pixels_of, removing, sealed
 from retempo.sensors.filters.stage import Filter
 from retempo.sensors.geometry import Geometry
 from retempo.sensors.units import parse_duration_us
@@ -92,6 +93,8 @@ class HotPixels:
         for pixel in self.pixels or ():
             mask[pixel[::-1]] = True
         places = pixels_of(geometry) if self.pixels is None else 0
+        # So that its kernels are compiled now, not where the first span ends.
+        hot_pixels(np.full((1,) * mask.ndim, FEWEST, np.uint32))
         return HotState(geometry, mask, np.zeros(places, np.uint32))
 
     def apply(self, state: HotState, chunk: EventChunk) -> tuple[HotState, EventChunk]:
@@ -106,7 +109,7 @@ class HotPixels:
             state = self._at(state, int(chunk.t_us[at]))
             assert state.begins_us is not None  # noqa: S101  (just set)
             at = learn(
-                chunk.t_us,
+                sealed(chunk.t_us),
                 x,
                 y,
                 stride,

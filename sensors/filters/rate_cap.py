@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from retempo.sensors.errors import FilterError
 from retempo.sensors.events import EventChunk, Times
 from retempo.sensors.filters.kind import FilterKind, span_of
-from retempo.sensors.filters.select import NEVER, Keep, removing
+from retempo.sensors.filters.select import NEVER, Keep, removing, sealed
 from retempo.sensors.filters.stage import Filter
 from retempo.sensors.geometry import Geometry
 
@@ -74,7 +74,7 @@ class RateCap:
     def apply(self, state: Bucket, chunk: EventChunk) -> tuple[Bucket, EventChunk]:
         """The next chunk, thinned where it exceeds the rate."""
         keep = np.empty(len(chunk), np.bool_)
-        paid(chunk.t_us, self.rate_hz, self.capacity, state.level, keep)
+        paid(sealed(chunk.t_us), self.rate_hz, self.capacity, state.level, keep)
         return state, removing(chunk, keep, self.name)
 
 

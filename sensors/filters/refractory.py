@@ -25,6 +25,7 @@ from retempo.sensors.filters.select import (
     flat_addresses,
     pixels_of,
     removing,
+    sealed,
 )
 from retempo.sensors.filters.stage import Filter
 from retempo.sensors.geometry import Geometry
@@ -66,7 +67,7 @@ class Refractory:
         """The next chunk, without the events of the dead times."""
         x, y, stride = flat_addresses(chunk, state.geometry)
         keep = np.empty(len(chunk), np.bool_)
-        rested(chunk.t_us, x, y, stride, self.span_us, state.last_us, keep)
+        rested(sealed(chunk.t_us), x, y, stride, self.span_us, state.last_us, keep)
         return state, removing(chunk, keep, self.name)
 
 

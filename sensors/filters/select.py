@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numba import njit
@@ -13,6 +13,7 @@ from retempo.sensors.events import Addresses, EventChunk, Polarities, Times
 from retempo.sensors.geometry import Geometry, GridGeometry
 
 Keep = NDArray[np.bool_]
+T = TypeVar("T", bound=np.generic)
 
 # Before the first event at an address: no event is as early.
 NEVER = np.iinfo(np.int64).min
@@ -35,17 +36,30 @@ def select(chunk: EventChunk, keep: Keep) -> EventChunk:
     kept = int(np.count_nonzero(keep))
     if kept == len(keep):
         return chunk
-    t_us = _room(kept, np.int64)
+    given, t_us = sealed(keep), _room(kept, np.int64)
     if chunk.channel is not None:
         channel = _room(kept, np.uint16)
-        take_channels(keep, chunk.t_us, chunk.channel, t_us, channel)
+        take_channels(given, sealed(chunk.t_us), sealed(chunk.channel), t_us, channel)
         return replace(chunk, t_us=t_us[:kept], channel=channel[:kept])
     assert chunk.x is not None  # noqa: S101  (EventChunk has checked it)
     assert chunk.y is not None  # noqa: S101
     assert chunk.on is not None  # noqa: S101
     x, y, on = _room(kept, np.uint16), _room(kept, np.uint16), _room(kept, np.bool_)
-    take_pixels(keep, chunk.t_us, chunk.x, chunk.y, chunk.on, t_us, x, y, on)
+    columns = sealed(chunk.t_us), sealed(chunk.x), sealed(chunk.y), sealed(chunk.on)
+    take_pixels(given, *columns, t_us, x, y, on)
     return replace(chunk, t_us=t_us[:kept], x=x[:kept], y=y[:kept], on=on[:kept])
+
+
+def sealed(column: NDArray[T]) -> NDArray[T]:
+    """Return a column as a kernel is to have it: in one piece, and not to be written to.
+
+    To Numba an array that may be written to is of another type than one that may not, as those of
+    a wire message: a kernel would be compiled anew for each mixture of them, in the midst of a
+    stream.
+    """
+    view = np.ascontiguousarray(column).view()
+    view.flags.writeable = False
+    return view
 
 
 def _room(events: int, dtype: Any) -> NDArray[Any]:
@@ -102,9 +116,10 @@ def flat_addresses(chunk: EventChunk, geometry: Geometry) -> tuple[Addresses, Ad
     """
     if all_inside(chunk, geometry):
         if isinstance(geometry, GridGeometry) and chunk.x is not None and chunk.y is not None:
-            return chunk.x, chunk.y, geometry.width
+            return sealed(chunk.x), sealed(chunk.y), geometry.width
         if chunk.channel is not None:
-            return chunk.channel, chunk.channel, 0
+            channel = sealed(chunk.channel)
+            return channel, channel, 0
     raise FilterError(
         f"a chunk holds events that no sensor of {geometry} has; run filters by "
         "filters.apply_filters or a Chain, which count and drop such events"

@@ -10,7 +10,6 @@ from retempo.sensors.errors import FilterError
 from retempo.sensors.events import EventChunk, Source
 from retempo.sensors.filters.select import all_inside, select
 from retempo.sensors.geometry import ChannelGeometry, Geometry, GridGeometry
-from retempo.sensors.pieces import no_events
 from retempo.sensors.problems import total
 from retempo.sensors.summary import outside
 
@@ -124,15 +123,24 @@ def apply_filters(
 
 
 def compile_filters(filters: Sequence[Filter]) -> None:
-    """Run each filter on no events of some sensor that it takes, so that its kernel is compiled."""
+    """Run each filter on an event of some sensor that it takes: its kernels are compiled then."""
     for each in filters:
         side = 1
         while side <= _WIDEST_TRIED:
             geometries = (GridGeometry(side, side), ChannelGeometry(side))
             taken = [geometry for geometry in geometries if _takes(each, geometry)]
             for geometry in taken:
-                each.apply(each.start(geometry), no_events(geometry, 0))
+                chunk = _one_event(geometry)
+                each.apply(each.start(geometry), chunk)
+                select(chunk, np.zeros(1, np.bool_))
             side = _WIDEST_TRIED + 1 if taken else side * 2
+
+
+def _one_event(geometry: Geometry) -> EventChunk:
+    t_us, address = np.zeros(1, np.int64), np.zeros(1, np.uint16)
+    if isinstance(geometry, GridGeometry):
+        return EventChunk(t_us, 0, x=address, y=address, on=np.ones(1, np.bool_))
+    return EventChunk(t_us, 0, channel=address)
 
 
 def _takes(each: Filter, geometry: Geometry) -> bool:

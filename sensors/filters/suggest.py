@@ -22,12 +22,11 @@ def filters_to(wanted: Geometry, geometry: Geometry) -> tuple[str, ...]:
         return merged
     if (wanted.width, wanted.height) == (geometry.height, geometry.width):
         return ("rotate=90", *merged)
+    whole = max(-(-geometry.width // wanted.width), -(-geometry.height // wanted.height))
+    sides = -(-geometry.width // whole), -(-geometry.height // whole)
+    if sides == (wanted.width, wanted.height):
+        return (f"downsample={whole}", *merged)
     factor = min(geometry.width // wanted.width, geometry.height // wanted.height)
-    ceiling = max(1, -(-geometry.width // wanted.width))
-    for exact in {factor, ceiling} - {0, 1}:
-        sides = -(-geometry.width // exact), -(-geometry.height // exact)
-        if sides == (wanted.width, wanted.height):
-            return (f"downsample={exact}", *merged)
     if factor == 0:
         return ()
     width, height = wanted.width * factor, wanted.height * factor

@@ -1,6 +1,7 @@
 """What holds for every filter: cuts change nothing, and every event is accounted for."""
 
 import copy
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,8 +10,19 @@ from hypothesis import strategies as st
 
 from retempo.sensors.errors import FilterError
 from retempo.sensors.events import EventChunk
-from retempo.sensors.filters import Chain, Filtered, apply_filters, geometry_after, parse_filter
+from retempo.sensors.filters import (
+    Chain,
+    Filtered,
+    apply_filters,
+    compile_filters,
+    geometry_after,
+    parse_filter,
+)
+from retempo.sensors.filters.hot_detection import mark_lonely, tally_counts
+from retempo.sensors.filters.hot_pixels import learn
+from retempo.sensors.filters.refractory import rested
 from retempo.sensors.filters.registry import FILTERS
+from retempo.sensors.filters.select import take_channels, take_pixels
 from retempo.sensors.geometry import ChannelGeometry, Geometry, GridGeometry
 from tests.sensors.filters.streams import (
     CHANNELS,
@@ -170,3 +182,26 @@ def test_a_kernel_is_never_given_an_event_beyond_the_sensor(text: str) -> None:
 def test_without_filters_a_chunk_is_handed_on_as_it_is() -> None:
     chunk = EventChunk(np.zeros(1, np.int64), 0, channel=np.full(1, 99, np.uint16))
     assert Chain.start([], ChannelGeometry(4)).apply(chunk) is chunk
+
+
+def test_a_live_stream_never_waits_for_a_compiler() -> None:
+    """Columns of the wire cannot be written to: to Numba they are of another type."""
+    kernels = (rested, learn, mark_lonely, tally_counts, take_pixels, take_channels)
+    filters = [parse_filter("refractory=1ms"), parse_filter("hot-pixels=1ms")]
+    compile_filters(filters)
+    before = [len(kernel.signatures) for kernel in kernels]
+    assert min(before) > 0
+    for strided in (False, True):
+        for sealed in ({"x"}, {"t_us", "y"}, {"t_us", "x", "y", "on"}):
+            given_columns: dict[str, Any] = {
+                "t_us": np.arange(0, 40_000, 100, dtype=np.int64),
+                "x": np.zeros(400, np.uint16),
+                "y": np.zeros(400, np.uint16),
+                "on": np.ones(400, np.bool_),
+            }
+            for name, column in given_columns.items():
+                given_columns[name] = column[::2] if strided else column
+                given_columns[name].flags.writeable = name not in sealed
+            chunk = EventChunk(t_end_us=0, **given_columns)
+            assert 0 < len(filtered([chunk], GRID, *filters)) < len(chunk)
+    assert [len(kernel.signatures) for kernel in kernels] == before
