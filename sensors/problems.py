@@ -17,6 +17,14 @@ KINDS: dict[str, str] = {
     "time": "rows whose time is no number or beyond 63 bits of microseconds",
     "address": "rows whose address is no whole number from 0 to 65535",
     "polarity": "rows whose polarity is none of 1, 0, -1, true and false",
+    "time_back": "times that go back (EVT)",
+    "time_hole": "jumps of a clock that ticks, where events are likely to be missing (EVT3)",
+    "untimed": "events whose time is not known (EVT)",
+    "unknown": "words of a type that nobody has defined (EVT)",
+    "no_row": "events before the first row (EVT3)",
+    "no_base": "events of vectors without a base (EVT3)",
+    "partial_vector": "groups of vector words that are not whole; their events are kept (EVT3)",
+    "partial_continued": "groups of continued words that are not whole (EVT3)",
 }
 
 

@@ -33,6 +33,7 @@ FORMATS: tuple[Format, ...] = (
     matlab.FORMAT,
     hdf5.FORMAT,
     evt.EVT2,
+    evt.EVT21,
     evt.EVT3,
     dat.FORMAT,
     csv_text.FORMAT,
