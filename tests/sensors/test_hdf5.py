@@ -119,6 +119,11 @@ def test_units_and_rows_of_fields_and_columns_in_the_plural_are_read(tmp_path: P
     assert rows_of(back) == [tuple(row) for row in rows.tolist()]
 
 
+def columns_of(rows: np.ndarray) -> tuple[list[int], list[int], list[int], list[int]]:
+    t, x, y, on = rows.T.tolist()
+    return t, x, y, on
+
+
 SPIKES = [([0.5, 0.0087, 0.3], [3, 699, 0]), ([], []), ([1.25], [700])]
 
 
@@ -173,7 +178,7 @@ def test_metavision_is_read_without_its_plugin(tmp_path: Path) -> None:
     full = np.concatenate([rows, np.zeros((50, 4), np.int64)])
     full[250:, 0] = rows[-1, 0]
     chunks = [
-        encode_ecf(*full[start : start + 100].T.tolist(), packing=packing)
+        encode_ecf(*columns_of(full[start : start + 100]), packing=packing)
         for start, packing in ((0, 0), (100, 1), (200, PACKED_24))
     ]
     write_filtered(path, ECF, chunks, 250)
