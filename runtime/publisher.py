@@ -3,7 +3,6 @@
 import secrets
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
@@ -24,31 +23,16 @@ from retempo.runtime.feed import (
     decode_reply,
 )
 from retempo.runtime.pacing import paced
+from retempo.runtime.publish_report import PublishReport, noting
 from retempo.runtime.slices import slices
 from retempo.sensors.errors import SensorError, WireError
-from retempo.sensors.events import EventChunk, Source, live_of
+from retempo.sensors.events import EventChunk, LiveSource, Source, live_of
 from retempo.sensors.pieces import no_events, split
 from retempo.sensors.wire import Cursor, Frames, encode_message
 from retempo.sensors.wire_header import Kind
 
 # Unpaced, silence is told in steps short enough for the daemon to answer between them.
 UNPACED_SLICE_US = 50_000
-
-
-@dataclass(frozen=True, slots=True)
-class PublishReport:
-    """What became of a published source: the daemon's counters, how much was sent, how long.
-
-    `lost` counts the events that never reached this sender, `problems` by kind what was found wrong
-    with its source (see `sensors.problems`).
-    """
-
-    counters: dict[str, int]
-    messages: int
-    events: int
-    seconds: float
-    lost: int = 0
-    problems: dict[str, int] = field(default_factory=dict)
 
 
 def publish(
@@ -129,10 +113,25 @@ class Sender:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> PublishReport:
-        """As the function `publish`, over this connection."""
+        """As the function `publish`, over this connection; a live source is closed behind it."""
+        live = live_of(source)
+        try:
+            return self._publish(source, live, stream, speed, clock, sleep)
+        finally:
+            if live is not None:
+                live.close()
+
+    def _publish(
+        self,
+        source: Source,
+        live: LiveSource | None,
+        stream: str | None,
+        speed: float | None,
+        clock: Callable[[], float],
+        sleep: Callable[[float], None],
+    ) -> PublishReport:
         if speed is not None and not 0 < speed < float("inf"):
             raise FeedError(f"the speed is a positive number, or max; got {speed:g}")
-        live = live_of(source)
         if live is not None and speed is not None:
             raise FeedError(
                 f"{source.name} is live and has a pace of its own, got the speed {speed:g}; "
@@ -150,9 +149,9 @@ class Sender:
         problems: dict[str, int] = {}
         chunks: Iterator[EventChunk]
         if speed is None:
-            chunks = (due.chunk for due in slices(_noting(source, problems), UNPACED_SLICE_US))
+            chunks = (due.chunk for due in slices(noting(source, problems), UNPACED_SLICE_US))
         else:
-            chunks = paced(_noting(source, problems), speed, clock=clock, sleep=sleep)
+            chunks = paced(noting(source, problems), speed, clock=clock, sleep=sleep)
         try:
             for chunk in chunks:
                 for piece in split(chunk):
@@ -233,14 +232,6 @@ class Sender:
             f"the daemon at {self._endpoint} went silent after {stepped} of the "
             f"{window.next_sequence} messages of {at.stream!r}: no answer"
         )
-
-
-def _noting(source: Source, problems: dict[str, int]) -> Iterator[EventChunk]:
-    """Hand a source's chunks on and sum up their problems: cutting them leaves these out."""
-    for chunk in source:
-        for kind, count in chunk.problems.items():
-            problems[kind] = problems.get(kind, 0) + count
-        yield chunk
 
 
 def _encoded(kind: Kind, piece: EventChunk, at: Cursor) -> Frames:

@@ -48,11 +48,11 @@ class Clockwork:
 
 @contextmanager
 def opened(
-    layout: str = "aer", clock: Clock = "host", **options: int
+    layout: str = "aer", clock: Clock = "host", buffer_bytes: int = 1 << 20
 ) -> Iterator[tuple[UdpDevice, socket.socket, Clockwork]]:
     """A device, a socket that sends to it, and the device's clock."""
     now = Clockwork()
-    device = UdpDevice(HERE, GRID, LAYOUTS[layout], clock, clock_s=now, **options)
+    device = UdpDevice(HERE, GRID, LAYOUTS[layout], clock, clock_s=now, buffer_bytes=buffer_bytes)
     try:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
             sender.connect((device.address.host, device.address.port))
