@@ -80,10 +80,21 @@ def watermarks(latest_us: Times, earliest_us: Times) -> Times:
 
 
 def _recut(pieces: Iterator[C], chunk_events: int) -> Iterator[C]:
-    """Pieces of `chunk_events` events and a last shorter one; it is empty if it has problems."""
+    """Pieces of `chunk_events` events and a last shorter one; it is empty if it has problems.
+
+    Where the pieces end with an error, what they held before it comes first.
+    """
     waiting: list[C] = []
-    events = 0
-    for piece in pieces:
+    events, error = 0, None
+    source = iter(pieces)
+    while True:
+        try:
+            piece = next(source)
+        except StopIteration:
+            break
+        except RecordingError as damage:
+            error = damage
+            break
         if len(piece) == 0 and not piece.problems:
             continue
         waiting.append(piece)
@@ -100,6 +111,8 @@ def _recut(pieces: Iterator[C], chunk_events: int) -> Iterator[C]:
         events -= whole
     if waiting:
         yield join(waiting)
+    if error is not None:
+        raise error
 
 
 def _chunk(columns: AnyColumns, t_end_us: int, stream: str, sequence: int) -> EventChunk:

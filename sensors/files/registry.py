@@ -17,6 +17,7 @@ FORMATS: tuple[Format, ...] = (
     audio.FORMAT,
     numpy_table.FORMAT,
     evt.EVT2,
+    evt.EVT21,
     evt.EVT3,
     dat.FORMAT,
     csv_text.FORMAT,

@@ -139,7 +139,10 @@ def test_what_faery_writes_reads_back_equal(tmp_path: Path, name: str, version: 
         ("a.csv", b"t,x,y,on\n1,2,3,1\n", r"states no sensor size; give its geometry"),
         ("a.csv", b"name,age\nx,1\n", "expected a head line that names t, x, y and on"),
         ("a.raw", b"\x00" * 64, "states no EVT version"),
-        ("a.raw", b"% evt 2.1\n" + b"\x00" * 64, "states EVT 2.1, expected"),
+        ("a.raw", b"% evt 4.0\n" + b"\x00" * 64, "states EVT 4, expected"),
+        ("a.raw", b"% evt 2.1\n" + b"\x00" * 64, "give its geometry"),
+        ("a.raw", b"% evt 3.0\n% endianness odd\n", "states the byte order 'odd' for EVT 3"),
+        ("a.raw", b"% evt 3.0\n% endianness legacy\n", "expected little or big, or legacy for"),
         ("a.raw", b"% evt 3.0\n" + b"\x00" * 64, "give its geometry"),
         ("a.raw", b"% evt 3.0\n% geometry 0x10\n", "states a size that no sensor has"),
         ("a.dat", b"% Version 2\n", "header ends without the event's type"),
@@ -201,12 +204,60 @@ def evt2(t_us: int, x: int, y: int) -> list[int]:
     return [(8 << 28) | (t_us >> 6), (1 << 28) | ((t_us & 63) << 22) | (x << 11) | y]
 
 
-def test_an_evt2_event_outside_the_size_in_its_own_header_is_refused_aloud(tmp_path: Path) -> None:
-    words = np.array(evt2(640, 20, 3), "<u4").tobytes()
+def test_an_evt2_event_outside_the_size_in_its_own_header_follows_the_policy(
+    tmp_path: Path,
+) -> None:
+    words = [*evt2(640, 9, 3), *evt2(700, 20, 3), *evt2(704, 5, 9)]
     path = tmp_path / "a.raw"
-    path.write_bytes(b"% evt 2.0\n% geometry 10x10\n" + words)
-    with pytest.raises(RecordingError, match=r"a\.raw is damaged or truncated: x overflow \(x=20"):
+    path.write_bytes(b"% evt 2.0\n% geometry 10x10\n" + np.array(words, "<u4").tobytes())
+    with pytest.raises(RecordingError, match=r"the event at 700 us with x 20, y 3 lies outside"):
         list(open_recording(path))
+    skipped = read_all(open_recording(path, policy="skip"))
+    assert (skipped.t_us.tolist(), skipped.problems) == ([640, 704], {"outside": 1})
+    stopped = read_all(open_recording(path, policy="stop"))
+    assert (stopped.t_us.tolist(), stopped.problems) == ([640], {"outside": 1})
+
+
+HEADERS_21 = [
+    ("% evt 2.1\n% geometry 320x320\n% endianness little\n% end\n", "<u8"),
+    ("% format EVT21;height=320;width=320\n% geometry 320x320\n", "<u8"),
+    ("% evt 2.1\n% format EVT21;height=320;width=320;endianness=legacy\n% end\n", "legacy"),
+    ("% evt 2.1\n% plugin_name hal_plugin_genx320\n% endianness big\n% end\n", ">u8"),
+    ("% evt 2.1\n% geometry 320x320\n% end\n", "legacy"),
+]
+
+
+@pytest.mark.parametrize(("header", "order"), HEADERS_21)
+def test_evt21_is_read_in_the_order_of_its_header_or_else_of_its_words(
+    tmp_path: Path, header: str, order: str
+) -> None:
+    upper = [*evt2(640, 64, 3), *evt2(704, 5, 9)]
+    words = np.array([value << 32 | 0x4000_0001 for value in upper], np.uint64)
+    stored = words.astype("<u8" if order == "legacy" else order)
+    if order == "legacy":
+        stored = stored.view("<u4").reshape(-1, 2)[:, ::-1].copy()
+    path = tmp_path / "a.bin"
+    path.write_bytes(header.encode() + stored.tobytes())
+    recording = open_recording(path)
+    chunk = read_all(recording)
+    assert (recording.format, recording.geometry) == ("EVT2.1", GridGeometry(320, 320))
+    assert chunk.t_us.tolist() == [640, 640, 704, 704]
+    assert chunk.x is not None
+    assert chunk.x.tolist() == [64, 94, 5, 35]
+
+
+@pytest.mark.parametrize("version", ["2", "3"])
+def test_words_in_big_endian_are_read_if_the_header_says_so(tmp_path: Path, version: str) -> None:
+    words = np.array(evt2(640, 64, 3), ">u4")
+    if version == "3":
+        words = np.array([0x8000, 0x6000 | 640, 3, 0x2800 | 64], ">u2")
+    path = tmp_path / "a.raw"
+    header = f"% evt {version}.0\n% format EVT{version};height=480;width=640;endianness=big\n"
+    path.write_bytes(header.encode() + words.tobytes())
+    chunk = read_all(open_recording(path))
+    assert chunk.t_us.tolist() == [640]
+    assert chunk.x is not None
+    assert chunk.x.tolist() == [64]
 
 
 def test_the_32_bit_clock_of_dat_runs_on_through_its_wrap(tmp_path: Path) -> None:

@@ -140,15 +140,28 @@ def test_the_content_beats_the_suffix(
     assert summarise(recording).sha3_224 == summarise(open_recording(original)).sha3_224
 
 
-@pytest.mark.parametrize(
-    ("name", "cut"), [("evt3.raw", 1_000_000), ("evt2.raw", 1_000_001), ("ncars.dat", 1_000)]
-)
-def test_a_file_that_ends_inside_an_event_is_called_truncated(
+@pytest.mark.parametrize(("name", "cut"), [("evt3.raw", 1_000_000), ("evt2.raw", 1_000_001)])
+def test_an_evt_file_that_ends_inside_a_word_gives_what_it_holds_and_then_says_so(
     recordings_folder: Path, tmp_path: Path, name: str, cut: int
 ) -> None:
     path = tmp_path / name
     path.write_bytes((recordings_folder / "recordings" / name).read_bytes()[:cut])
-    with pytest.raises(RecordingError, match=rf"{name} is truncated: it ends \d bytes into"):
+    seen: list[EventChunk] = []
+    with pytest.raises(RecordingError, match=rf"{name}: it ends \d bytes into a word of \d"):
+        seen.extend(open_recording(path))
+    skipped = read_all(open_recording(path, policy="skip"))
+    whole = read_all(open_recording(recordings_folder / "recordings" / name))
+    assert skipped.problems == {"truncated": 1}
+    assert sum(map(len, seen)) == len(skipped) > 100_000
+    assert (skipped.t_us == whole.t_us[: len(skipped)]).all()
+
+
+def test_a_dat_file_that_ends_inside_an_event_is_called_truncated(
+    recordings_folder: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "ncars.dat"
+    path.write_bytes((recordings_folder / "recordings" / "ncars.dat").read_bytes()[:1_000])
+    with pytest.raises(RecordingError, match=r"ncars.dat is truncated: it ends \d bytes into"):
         open_recording(path)
 
 
