@@ -105,3 +105,45 @@ class StandIn:
 
     def close(self) -> None:
         self.closed += 1
+
+
+@dataclass
+class RawStandIn:
+    """The same opened with `raw=True`: packets of bytes, cut anywhere; then it is unplugged."""
+
+    data: bytes
+    packet_bytes: int = 16_384
+    size: tuple[int, int] = (1280, 720)
+    closed: int = 0
+    _place: int = 0
+
+    def __iter__(self) -> "RawStandIn":
+        return self
+
+    def __next__(self) -> tuple[Any, Any]:
+        packet = self.data[self._place : self._place + self.packet_bytes]
+        if not packet:
+            raise RuntimeError("No such device (it may have been disconnected)")
+        self._place += len(packet)
+        now_s = BEGAN_S + self._place * 1e-6
+        ring = statuses.RawRingStatus(
+            system_time=now_s,
+            backlog=0,
+            raw_packets=1,
+            clutch_engaged=False,
+            overflow_indices=None,
+            dropped_packets=0,
+        )
+        return statuses.RawStatus(system_time=now_s, ring=ring), packet
+
+    def name(self) -> nd.Name:
+        return nd.Name.PROPHESEE_EVK4
+
+    def serial(self) -> str:
+        return "00050423"
+
+    def properties(self) -> Any:
+        return SimpleNamespace(width=self.size[0], height=self.size[1])
+
+    def close(self) -> None:
+        self.closed += 1

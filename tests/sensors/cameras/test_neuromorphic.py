@@ -10,6 +10,7 @@ from retempo.sensors.collect import read_all
 from retempo.sensors.errors import LiveError, SensorError
 from retempo.sensors.events import EventChunk
 from retempo.sensors.files import open_recording
+from retempo.sensors.files.percent_header import read_percent_header
 from retempo.sensors.live.stream import LiveStream
 from tests.builders import make_chunk
 
@@ -21,7 +22,7 @@ from retempo.sensors.cameras.neuromorphic import (  # noqa: E402
     configuration_of,
     open_neuromorphic,
 )
-from tests.sensors.cameras.stand_in import NAMES, PACKETS, StandIn  # noqa: E402
+from tests.sensors.cameras.stand_in import NAMES, PACKETS, RawStandIn, StandIn  # noqa: E402
 
 
 def stream_of(stand_in: StandIn) -> LiveStream:
@@ -72,6 +73,30 @@ def test_a_recording_played_by_the_camera_is_the_recording(
     assert ends == sorted(ends)
     assert ends[-1] == expected.t_end_us
     assert sum(chunk.lost for chunk in chunks) == 0
+
+
+@pytest.mark.recordings
+@pytest.mark.parametrize("packet_bytes", [4_001, 16_384])
+def test_the_raw_bytes_of_a_camera_are_the_recording(
+    recordings_folder: Path, packet_bytes: int
+) -> None:
+    """Also where a packet ends within a word; its words tell the time of the last packet too."""
+    path = recordings_folder / "recordings" / "evt3.raw"
+    expected = read_all(open_recording(path))
+    data = path.read_bytes()
+    body = data[read_percent_header(data[:65_536]).size :]
+    camera = NeuromorphicCamera(RawStandIn(body, packet_bytes), raw=True)
+    source = LiveStream(camera, "block")
+    chunks: list[EventChunk] = []
+    # The list keeps what came before the error.
+    with pytest.raises(LiveError, match="is gone"):
+        chunks.extend(source)
+    for name in ("t_us", "x", "y", "on"):
+        assert whole(chunks, name) == getattr(expected, name).tolist()
+    assert sum(sum(chunk.problems.values()) for chunk in chunks) == 0
+    ends = [chunk.t_end_us for chunk in chunks]
+    assert ends == sorted(ends)
+    assert ends[-1] >= expected.t_end_us
 
 
 @pytest.mark.parametrize("model", sorted(MODELS))
