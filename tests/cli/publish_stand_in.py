@@ -18,18 +18,18 @@ from tests.sensors.cameras.stand_in import StandIn
 
 
 def package(recording: Path, size: tuple[int, int], dropped: int) -> Any:
-    """A package of drivers with one EVK4; it gives nothing more behind the recording."""
+    """A package of drivers with one DVXplorer; it gives nothing more behind the recording."""
     events = read_all(open_recording(recording))
 
     def open_camera(**options: object) -> StandIn:
-        assert options["serial"] == "00050423"
-        assert isinstance(options["configuration"], nd.prophesee_evk4.Configuration)
-        stand_in = StandIn(events, size=size, at_end=lambda: sys.stderr.write("played\n"))
+        assert (options["serial"], options["raw"]) == ("00050423", False)
+        assert isinstance(options["configuration"], nd.inivation_dvxplorer.Configuration)
+        stand_in = StandIn(events, "dvxplorer", size, at_end=lambda: sys.stderr.write("played\n"))
         stand_in.dropped = [dropped] * len(stand_in._ends)
         return stand_in
 
     listed = nd.ListedDevice(
-        name=nd.Name.PROPHESEE_EVK4,
+        name=nd.Name.INIVATION_DVXPLORER,
         connection=nd.Connection.USB_SUPER,
         address="",
         serial="00050423",

@@ -19,6 +19,8 @@ from retempo.sensors import devices
 from retempo.sensors.collect import read_all
 from retempo.sensors.errors import LiveError
 from retempo.sensors.files import open_recording
+from retempo.sensors.files.evt_writer import write_evt
+from retempo.sensors.files.percent_header import read_percent_header
 from retempo.sensors.live.stream import LiveStream
 from tests.cli.conftest import Invoke
 from tests.cli.served import COMMAND, TIMEOUT_S, Served, finals, replayed
@@ -70,6 +72,30 @@ def test_a_camera_is_decided_as_its_recording_is(
 
 
 @needs_drivers
+def test_a_cameras_raw_bytes_are_decided_as_the_file_of_them(
+    invoke: Invoke,
+    served: Served,
+    demo_model: Path,
+    demo_recordings: list[Path],
+    tmp_path: Path,
+) -> None:
+    from retempo.sensors.cameras.neuromorphic import NeuromorphicCamera
+    from tests.sensors.cameras.stand_in import RawStandIn
+
+    path = tmp_path / "digit.raw"
+    source = open_recording(demo_recordings[0])
+    write_evt("3", path, source.geometry, iter(source))
+    data = path.read_bytes()
+    body = data[read_percent_header(data).size :]
+    camera = NeuromorphicCamera(RawStandIn(body, 777, (34, 34)), raw=True)
+    with Decisions(served.decisions, timeout_s=TIMEOUT_S) as decisions:
+        with pytest.raises(LiveError, match="is gone"):
+            publish(LiveStream(camera, "block"), served.feed, stream=path.name)
+        live = finals(decisions, {path.name})
+    assert live == replayed(invoke, [path], demo_model)
+
+
+@needs_drivers
 @pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_a_camera_with_its_report(
     served: Served, demo_recordings: list[Path], kind: signal.Signals
@@ -77,18 +103,18 @@ def test_a_signal_ends_a_camera_with_its_report(
     """The daemon gets the end and is told what was lost; a second source is not begun."""
     path = demo_recordings[0]
     play = [sys.executable, "-m", "tests.cli.publish_stand_in", path, "34x34", "7"]
-    sources = ["publish", "camera:?overload=block", "camera:evk4"]
+    sources = ["publish", "camera:?overload=block", "camera:dvxplorer"]
     with (
         Decisions(served.decisions, timeout_s=TIMEOUT_S) as decisions,
         running(*play, *sources, "--to", served.feed, "--json") as process,
     ):
-        assert b"EVK4 00050423 by neuromorphic-drivers, 34x34x2; Ctrl-C" in line_with(
+        assert b"DVXplorer 00050423 by neuromorphic-drivers, 34x34x2; Ctrl-C" in line_with(
             process, b"Ctrl-C"
         )
         line_with(process, b"played")
         process.send_signal(kind)
         out, _ = process.communicate(timeout=TIMEOUT_S)
-        name = "Prophesee EVK4 00050423"
+        name = "iniVation DVXplorer 00050423"
         (_, counters) = finals(decisions, {name})[name]
     assert process.returncode == 0
     (report,) = [json.loads(line) for line in out.splitlines()]

@@ -6,13 +6,17 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import cast, get_args
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from retempo.sensors.collect import read_all
 from retempo.sensors.errors import LiveError, SensorError
 from retempo.sensors.events import EventChunk
+from retempo.sensors.evt import Version
 from retempo.sensors.files import open_recording
 from retempo.sensors.geometry import ChannelGeometry, GridGeometry
 from retempo.sensors.live.options import Address
@@ -167,6 +171,36 @@ def test_it_can_be_connected_to() -> None:
     device = EvtDevice(peer, Wanted("tcp+evt3://here", "3", grid=GRID))
     assert times(list(LiveStream(device, "block"))) == evt3_times(50)
     thread.join(TIMEOUT_S)
+
+
+class Fed:
+    """A peer that hands over given pieces and closes."""
+
+    def __init__(self, pieces: list[bytes]) -> None:
+        self._pieces = iter(pieces)
+
+    def receive(self, timeout_s: float, most_bytes: int) -> bytes:
+        del timeout_s, most_bytes
+        return next(self._pieces, b"")
+
+    def close(self) -> None: ...
+
+
+@given(st.sampled_from(sorted(get_args(Version))), st.lists(st.binary(min_size=1), max_size=8))
+def test_any_bytes_give_events_of_the_sensor_and_an_end(
+    version: Version, pieces: list[bytes]
+) -> None:
+    # A header of the wrong kind is refused; here are words alone.
+    words = [b"\0" * 8, *pieces]
+    device = EvtDevice(cast(Peer, Fed(words)), Wanted("fed", version, grid=GRID))
+    chunks = list(LiveStream(device, "block"))
+    told = [chunk.t_end_us for chunk in chunks]
+    assert told == sorted(told)
+    for chunk in chunks:
+        assert chunk.x is not None
+        assert chunk.y is not None
+        assert (chunk.x < GRID.width).all()
+        assert (chunk.y < GRID.height).all()
 
 
 def test_what_does_not_fit_is_told() -> None:
