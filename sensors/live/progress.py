@@ -86,7 +86,6 @@ class Progress:
         ahead_us = 0 if told_us is None else first_us + self._moved_us - told_us
         if told_us is not None and (fresh or not -RESTART_US <= ahead_us <= LEAP_US):
             self._moved_us = told_us - first_us
-            self._delays_us.clear()
             told = problem("restarted", "the sensor's clock begins anew", 0)
             columns = replace(columns, problems=both(columns.problems, told))
         if self._moved_us:
