@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from retempo.exporters.description import ChannelSpec, InputSpec
 from retempo.runtime.errors import InputError
 from retempo.sensors.events import Addresses, EventChunk, Polarities, Times
-from retempo.sensors.filters.suggest import filters_to
 from retempo.sensors.evt.packed import ON_AT, TIME_AT, X_MASK, Y_BITS, Y_MASK, Words
+from retempo.sensors.filters.suggest import filters_to
 from retempo.sensors.geometry import ChannelGeometry, Geometry, GridGeometry
 
 Bins = NDArray[np.float32]

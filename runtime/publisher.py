@@ -3,7 +3,6 @@
 import secrets
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
@@ -24,9 +23,10 @@ from retempo.runtime.feed import (
     decode_reply,
 )
 from retempo.runtime.pacing import paced
+from retempo.runtime.publish_report import PublishReport
 from retempo.runtime.slices import slices
 from retempo.sensors.errors import SensorError, WireError
-from retempo.sensors.events import EventChunk, Source, live_of
+from retempo.sensors.events import EventChunk, LiveSource, Source, live_of
 from retempo.sensors.pieces import no_events, split
 from retempo.sensors.tally import Tallied
 from retempo.sensors.wire import Cursor, Frames, encode_message
@@ -34,24 +34,6 @@ from retempo.sensors.wire_header import Kind
 
 # Unpaced, silence is told in steps short enough for the daemon to answer between them.
 UNPACED_SLICE_US = 50_000
-
-
-@dataclass(frozen=True, slots=True)
-class PublishReport:
-    """What became of a published source: the daemon's counters, how much was sent, how long.
-
-    `removed` counts by filter what the source took out before it was sent, `lost` the events that
-    never reached this sender, `problems` by kind what was found wrong with its source (see
-    `sensors.problems`).
-    """
-
-    counters: dict[str, int]
-    messages: int
-    events: int
-    seconds: float
-    removed: dict[str, int]
-    lost: int = 0
-    problems: dict[str, int] = field(default_factory=dict)
 
 
 def publish(
@@ -132,10 +114,25 @@ class Sender:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> PublishReport:
-        """As the function `publish`, over this connection."""
+        """As the function `publish`, over this connection; a live source is closed behind it."""
+        live = live_of(source)
+        try:
+            return self._publish(source, live, stream, speed, clock, sleep)
+        finally:
+            if live is not None:
+                live.close()
+
+    def _publish(
+        self,
+        source: Source,
+        live: LiveSource | None,
+        stream: str | None,
+        speed: float | None,
+        clock: Callable[[], float],
+        sleep: Callable[[float], None],
+    ) -> PublishReport:
         if speed is not None and not 0 < speed < float("inf"):
             raise FeedError(f"the speed is a positive number, or max; got {speed:g}")
-        live = live_of(source)
         if live is not None and speed is not None:
             raise FeedError(
                 f"{source.name} is live and has a pace of its own, got the speed {speed:g}; "

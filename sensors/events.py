@@ -105,6 +105,10 @@ class LiveSource(Source, Protocol):
         """
         ...
 
+    def close(self) -> None:
+        """Let go of the device, whether or not it has been iterated; any number of times."""
+        ...
+
 
 def live_of(source: Source) -> LiveSource | None:
     """Return the live source that is one or stands behind filters, None where it is recorded."""

@@ -18,7 +18,7 @@ from retempo.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from retempo.runtime.publisher import PublishReport
+    from retempo.runtime.publish_report import PublishReport
 
 EXAMPLE = "Example: retempo publish recording.bin --to tcp://127.0.0.1:7710 --speed 1"
 
@@ -29,7 +29,7 @@ def run(
         typer.Argument(
             metavar="SOURCE...",
             help="Recordings, simulated:DIGIT, or live ones: camera:, udp://HOST:PORT?size=WxH, "
-            "dv://HOST:PORT.",
+            "tcp+evt3://HOST:PORT, dv://HOST:PORT.",
         ),
     ],
     to: Annotated[str, typer.Option(metavar="ENDPOINT", help="The feed of retempo serve.")],

@@ -13,13 +13,15 @@ from typing import Any, Protocol
 import numpy as np
 
 from retempo.sensors.cameras.camera import Listed, reason_of
-from retempo.sensors.columns import Columns, no_events
+from retempo.sensors.columns import AnyColumns, Columns, no_events
 from retempo.sensors.errors import LiveError, SensorError
 from retempo.sensors.events import Clock
+from retempo.sensors.evt import Coding
 from retempo.sensors.geometry import GridGeometry
 from retempo.sensors.live.device import Arrival
+from retempo.sensors.live.evt_words import EvtWords
 from retempo.sensors.live.stream import HEARTBEAT_S
-from retempo.sensors.problems import NO_PROBLEMS, problem
+from retempo.sensors.problems import both, problem
 
 PACKAGE = "neuromorphic_drivers"
 
@@ -33,12 +35,15 @@ MODELS: Mapping[str, str] = {
     "triton2": "lucid_triton",
 }
 
+# What these send is decoded here, so that what breaks the rules of EVT3 is counted.
+RAW_EVT3 = frozenset({"evk3", "evk4", "silkyevcam"})
+
 
 class Driver(Protocol):
     """What is used of the package's device: `open` returns it, a test's stand-in takes its place.
 
     Each step of the iterator gives a status (`Status`, or `RawStatus` where no data came) and a
-    packet whose `polarity_events` is None or has the fields t, x, y and on.
+    packet whose `polarity_events` is None or has the fields t, x, y and on; bytes if opened raw.
     """
 
     def __next__(self) -> tuple[Any, Any]:
@@ -63,13 +68,17 @@ class Driver(Protocol):
 
 
 class NeuromorphicCamera:
-    """An open camera of the package as a device."""
+    """An open camera of the package as a device.
+
+    `raw` says that the driver gives the bytes of EVT3 as they are, instead of decoded events.
+    """
 
     clock: Clock = "sensor"
     foresees = True
 
-    def __init__(self, driver: Driver) -> None:
+    def __init__(self, driver: Driver, *, raw: bool = False) -> None:
         self._driver = driver
+        self._words = EvtWords(Coding("3")) if raw else None
         self._dropped = 0
         shape = driver.properties()
         self.geometry = GridGeometry(shape.width, shape.height)
@@ -96,11 +105,19 @@ class NeuromorphicCamera:
             return Arrival(no_events(), now_us)
         dropped = max(0, status.ring.dropped_packets - self._dropped)
         self._dropped = status.ring.dropped_packets
+        columns: AnyColumns
+        if self._words is None:
+            columns, reached_us = columns_of(packet), status.ring.current_t
+        else:
+            columns, reached_us = self._words.feed(packet or b""), self._words.reached_us
+        if dropped:
+            full = problem("overflow", "the camera's buffer was full", 0, dropped)
+            columns = replace(columns, problems=both(full, columns.problems))
         return Arrival(
-            replace(columns_of(packet), problems=_overflow(dropped)),
+            columns,
             now_us,
             came_us=status.ring.system_time * 1e6,
-            reached_us=status.ring.current_t,
+            reached_us=reached_us,
             lost=dropped,
         )
 
@@ -120,12 +137,6 @@ def columns_of(packet: Any) -> Columns:
         np.ascontiguousarray(events["y"]),
         events["on"].astype(np.bool_),
     )
-
-
-def _overflow(dropped: int) -> Any:
-    if not dropped:
-        return NO_PROBLEMS
-    return problem("overflow", "the camera's buffer was full", 0, dropped)
 
 
 def package() -> ModuleType:
@@ -178,11 +189,14 @@ def open_neuromorphic(model: str, serial: str, biases: Mapping[str, int]) -> Neu
         configuration = getattr(drivers, MODELS[model]).Configuration()
     try:
         driver = drivers.open(
-            configuration=configuration, iterator_timeout=HEARTBEAT_S, serial=serial or None
+            configuration=configuration,
+            iterator_timeout=HEARTBEAT_S,
+            raw=model in RAW_EVT3,
+            serial=serial or None,
         )
     except RuntimeError as error:
         raise LiveError(f"the camera cannot be opened: {reason_of(error)}") from error
-    return NeuromorphicCamera(driver)
+    return NeuromorphicCamera(driver, raw=model in RAW_EVT3)
 
 
 def configuration_of(drivers: ModuleType, model: str, biases: Mapping[str, int]) -> Any:

@@ -99,7 +99,7 @@ def _sniffer(version: str) -> Callable[[bytes, Path], bool]:
 
 def _open(path: Path, head: bytes, geometry: GridGeometry | None) -> Opened:
     coding, header = coding_of(path, head)
-    grid = geometry or stated_geometry(header) or _sensor_geometry(header)
+    grid = geometry or grid_of(header)
     if grid is None:
         raise RecordingError(
             f"{path} states neither its width and height nor a known sensor; give its geometry"
@@ -108,7 +108,11 @@ def _open(path: Path, head: bytes, geometry: GridGeometry | None) -> Opened:
     return Opened(grid, partial(decode_file, path, decoder, header.size, PIECE_BYTES))
 
 
-def _sensor_geometry(header: PercentHeader) -> GridGeometry | None:
+def grid_of(header: PercentHeader) -> GridGeometry | None:
+    """Return the sensor that a header states or names, None where it does neither."""
+    stated = stated_geometry(header)
+    if stated is not None:
+        return stated
     for plugin, grid in _SENSORS:
         if plugin in header.text:
             return grid

@@ -86,7 +86,6 @@ class Progress:
         ahead_us = 0 if told_us is None else first_us + self._moved_us - told_us
         if told_us is not None and (fresh or not -RESTART_US <= ahead_us <= LEAP_US):
             self._moved_us = told_us - first_us
-            self._delays_us.clear()
             told = problem("restarted", "the sensor's clock begins anew", 0)
             columns = replace(columns, problems=both(columns.problems, told))
         if self._moved_us:
@@ -106,7 +105,10 @@ class Progress:
         if len(columns):
             known.append(int(columns.t_us.max()))
         if arrival.reached_us is not None:
-            known.append(arrival.reached_us + self._moved_us)
+            reached_us = arrival.reached_us + self._moved_us
+            # A clock that is damaged within an arrival is set right by a later one.
+            if not known or reached_us <= max(known) + LEAP_US:
+                known.append(reached_us)
         if arrival.came_us is None and self._delays_us:
             known.append(int(arrival.now_us - max(self._delays_us)) - MARGIN_US)
         self._told_us = max(known, default=None)

@@ -70,8 +70,11 @@ class LiveStream:
         self._stop.set()
 
     def close(self) -> None:
-        """Let go of a device that has never been iterated."""
-        if not self._begun:
+        """Let go of the device, whether or not it has been iterated."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        elif not self._begun:
             self._begun = True
             self.device.close()
 

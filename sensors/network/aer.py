@@ -35,16 +35,16 @@ def decode_aer(data: bytes) -> Columns:
     Bit 31: 1 without, 0 with a timestamp; bits 30-16: x; bit 15: polarity; bits 14-0: y. With a
     timestamp, the next word is the time in us, modulo 2^32.
     """
-    size = len(data) // 4 * 4
-    words = np.frombuffer(data[:size], "<u4")
-    problems = _ragged(data, 4, "a word of 4 bytes")
+    words = np.frombuffer(data[: len(data) // 4 * 4], "<u4")
     timed = words >> 31 == 0
     if not timed.any():
-        return replace(_addresses(words), problems=problems)
-    if len(words) % 2 == 0 and timed[::2].all():
-        columns = _addresses(words[::2])
-        return replace(columns, t_us=words[1::2].astype(np.int64), problems=problems)
-    return _mixed(words, timed, problems)
+        columns = _addresses(words)
+    elif len(words) % 2 == 0 and timed[::2].all():
+        columns = replace(_addresses(words[::2]), t_us=words[1::2].astype(np.int64))
+    else:
+        columns = _mixed(words, timed)
+    ragged = _ragged(data, 4, "a word of 4 bytes", len(columns))
+    return replace(columns, problems=both(columns.problems, ragged)) if ragged else columns
 
 
 def decode_t64(data: bytes) -> Columns:
@@ -57,7 +57,7 @@ def decode_t64(data: bytes) -> Columns:
         events["x"].astype(np.uint16),
         events["y"].astype(np.uint16),
         events["on"] != 0,
-        _ragged(data, 13, "an event of 13 bytes"),
+        _ragged(data, 13, "an event of 13 bytes", len(events)),
     )
 
 
@@ -70,7 +70,7 @@ def decode_t32(data: bytes) -> Columns:
         events["x"].astype(np.uint16),
         (events["y_on"] >> 1).astype(np.uint16),
         events["y_on"] & 1 == 1,
-        _ragged(data, 8, "an event of 8 bytes"),
+        _ragged(data, 8, "an event of 8 bytes", len(events)),
     )
 
 
@@ -117,16 +117,16 @@ def _addresses(words: Words) -> Columns:
     )
 
 
-def _mixed(words: Words, timed: NDArray[np.bool_], problems: Problems) -> Columns:
+def _mixed(words: Words, timed: NDArray[np.bool_]) -> Columns:
     """Decode words of which some are followed by a time, one after the other."""
     places: list[int] = []
     times: list[int] = []
+    problems = NO_PROBLEMS
     at = 0
     while at < len(words):
         with_time = bool(timed[at])
         if with_time and at + 1 == len(words):
-            short = problem("malformed", "the last event lacks its timestamp", len(places))
-            problems = both(problems, short)
+            problems = problem("malformed", "the last event lacks its timestamp", len(places))
             break
         places.append(at)
         times.append(int(words[at + 1]) if with_time else NO_TIME)
@@ -135,9 +135,8 @@ def _mixed(words: Words, timed: NDArray[np.bool_], problems: Problems) -> Column
     return replace(columns, t_us=np.array(times, np.int64), problems=problems)
 
 
-def _ragged(data: bytes, size: int, what: str) -> Problems:
+def _ragged(data: bytes, size: int, what: str, kept: int) -> Problems:
     rest = len(data) % size
     if not rest:
         return NO_PROBLEMS
-    text = f"the datagram ends {rest} bytes into {what}"
-    return problem("malformed", text, len(data) // size)
+    return problem("malformed", f"the datagram ends {rest} bytes into {what}", kept)

@@ -5,6 +5,7 @@ full is counted by Linux, and so told.
 """
 
 import socket
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -179,7 +180,8 @@ def _bound(address: Address, buffer_bytes: int) -> socket.socket:
     sock = socket.socket(family, socket.SOCK_DGRAM)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer_bytes)
-        sock.setsockopt(socket.SOL_SOCKET, _DROPS, 1)
+        if sys.platform == "linux":
+            sock.setsockopt(socket.SOL_SOCKET, _DROPS, 1)
         sock.bind((host, address.port))
     except OSError as error:
         sock.close()

@@ -1,7 +1,8 @@
 """Running commands in this process and in others."""
 
 import json
-from collections.abc import Callable
+import subprocess
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from retempo.cli.app import run
 from retempo.demo.assets import MODEL, RECORDINGS
 from retempo.exporters.network import Network, save_network, weight_shapes
 from retempo.exporters.step_model import load_step
+from tests.cli.served import COMMAND, Served
 
 
 @dataclass(frozen=True)
@@ -65,3 +67,27 @@ def demo_model() -> Path:
 def demo_recordings() -> list[Path]:
     """The recordings that the package carries."""
     return sorted(RECORDINGS.glob("*.bin"))
+
+
+@pytest.fixture
+def served(demo_model: Path, tmp_path: Path) -> Iterator[Served]:
+    config = tmp_path / "serve.toml"
+    config.write_text(
+        f"""
+        model = {json.dumps(str(demo_model))}
+        dt = "1ms"
+        method = "lag"
+        [feed]
+        bind = "tcp://127.0.0.1:*"
+        [decisions]
+        bind = "tcp://127.0.0.1:*"
+        """
+    )
+    process = subprocess.Popen(
+        [*COMMAND, "serve", str(config)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    try:
+        yield Served(process)
+    finally:
+        process.kill()
+        process.communicate()

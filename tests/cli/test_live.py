@@ -3,8 +3,6 @@
 import json
 import signal
 import subprocess
-import sys
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -17,75 +15,7 @@ from retempo.sensors.pieces import no_events
 from retempo.sensors.wire import Cursor, encode_message
 from tests.builders import make_chunk
 from tests.cli.conftest import Invoke
-
-COMMAND = [sys.executable, "-m", "retempo.cli"]
-TIMEOUT_S = 60.0
-
-
-class Served:
-    """A daemon of its own process."""
-
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
-        self.process = process
-        assert process.stdout is not None
-        ready = json.loads(process.stdout.readline())
-        self.feed: str = ready["feed"]
-        self.decisions: str = ready["decisions"]
-
-    def publish(self, *arguments: object) -> list[dict[str, object]]:
-        """Publish from another process; returns its report, a line a stream."""
-        command = [*COMMAND, "publish", *map(str, arguments), "--to", self.feed, "--json"]
-        done = subprocess.run(command, capture_output=True, timeout=TIMEOUT_S, check=False)
-        assert done.returncode == 0, done.stderr.decode()
-        return [json.loads(line) for line in done.stdout.splitlines()]
-
-    def stop(self, kind: signal.Signals) -> tuple[int, bytes]:
-        """Signal the daemon; returns its exit code and its log."""
-        self.process.send_signal(kind)
-        _, log = self.process.communicate(timeout=TIMEOUT_S)
-        return self.process.returncode, log
-
-
-@pytest.fixture
-def served(demo_model: Path, tmp_path: Path) -> Iterator[Served]:
-    config = tmp_path / "serve.toml"
-    config.write_text(
-        f"""
-        model = {json.dumps(str(demo_model))}
-        dt = "1ms"
-        method = "lag"
-        [feed]
-        bind = "tcp://127.0.0.1:*"
-        [decisions]
-        bind = "tcp://127.0.0.1:*"
-        """
-    )
-    process = subprocess.Popen(
-        [*COMMAND, "serve", str(config)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
-    try:
-        yield Served(process)
-    finally:
-        process.kill()
-        process.communicate()
-
-
-def finals(decisions: Decisions, streams: set[str]) -> dict[str, tuple[list[float], object]]:
-    found: dict[str, tuple[list[float], object]] = {}
-    while streams - found.keys():
-        decision = decisions.receive(TIMEOUT_S)
-        assert decision is not None, f"no final decision of {streams - found.keys()}"
-        if decision.final:
-            found[decision.stream] = (decision.scores, decision.counters)
-    return found
-
-
-def replayed(
-    invoke: Invoke, paths: list[Path], model: Path
-) -> dict[str, tuple[list[float], object]]:
-    options = ["--model", model, "--dt", "1ms", "--method", "lag", "--json"]
-    lines = [json.loads(line) for line in invoke("replay", *paths, *options).out.splitlines()]
-    return {line["recording"]: (line["scores"], line["counters"]) for line in lines}
+from tests.cli.served import COMMAND, TIMEOUT_S, Served, finals, replayed
 
 
 def test_the_daemon_decides_as_replay_does(

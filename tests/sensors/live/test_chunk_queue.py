@@ -80,7 +80,7 @@ def test_a_full_queue_that_blocks_waits_for_its_reader_and_loses_nothing() -> No
 
     thread = threading.Thread(target=fill)
     thread.start()
-    taken = []
+    taken: list[EventChunk] = []
     while len(taken) < len(ends):
         each = queue.get(TIMEOUT_S)
         assert each is not None

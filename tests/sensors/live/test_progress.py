@@ -102,6 +102,11 @@ def test_a_leap_moves_time_on_by_nothing() -> None:
     assert (within.lost, dict(within.problems)) == (1, {"leap": 1})
 
 
+def test_a_time_reached_that_leaps_behind_the_events_is_not_believed() -> None:
+    leaping = Arrival(events(100), 0.0, came_us=0.0, reached_us=101 + LEAP_US)
+    assert ends(follow([leaping, came(1, 200)])) == [100, 200]
+
+
 def test_events_outside_the_sensor_are_left_out_and_counted() -> None:
     columns = Columns(
         np.array([1, 2], np.int64),
