@@ -4,7 +4,19 @@ from pathlib import Path
 
 from retempo.sensors.cochlea import CochleaSpec
 from retempo.sensors.errors import GeometryError, RecordingError
-from retempo.sensors.files import aedat4, audio, csv_text, dat, es, evt, nmnist, numpy_table
+from retempo.sensors.files import (
+    aedat2,
+    aedat3,
+    aedat4,
+    audio,
+    csv_text,
+    dat,
+    es,
+    evt,
+    nas,
+    nmnist,
+    numpy_table,
+)
 from retempo.sensors.files.format import Format
 from retempo.sensors.files.recording import Recording
 from retempo.sensors.geometry import Geometry
@@ -12,6 +24,8 @@ from retempo.sensors.problems import POLICIES, Policy
 
 # Those with a signature come before those that are only plausible.
 FORMATS: tuple[Format, ...] = (
+    aedat2.FORMAT,
+    aedat3.FORMAT,
     aedat4.FORMAT,
     es.FORMAT,
     audio.FORMAT,
@@ -21,6 +35,8 @@ FORMATS: tuple[Format, ...] = (
     dat.FORMAT,
     csv_text.FORMAT,
     nmnist.FORMAT,
+    nmnist.CALTECH,
+    nas.FORMAT,
 )
 
 _HEAD_BYTES = 65_536
