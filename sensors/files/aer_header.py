@@ -10,6 +10,7 @@ from retempo.sensors.geometry import GridGeometry
 # jAER keeps all its preferences in the header; those of a DAVIS fill some hundred KiB.
 _MOST_BYTES = 8 << 20
 _LAST_LINES = (b"#End Of ASCII Header", b"#!END-HEADER")
+_NO_TEXT = re.compile(rb"[\x00-\x08\x0a-\x1f]")
 _CHIPS = (
     (re.compile(r"dvs128|tmpdiff128|davis128|davisrgb128", re.IGNORECASE), GridGeometry(128, 128)),
     (re.compile(r"davis240|sbret10|sbret20|sbret21", re.IGNORECASE), GridGeometry(240, 180)),
@@ -53,7 +54,7 @@ def read_aer_header(path: Path, head: bytes) -> AerHeader:
             continue
         line = head[size:stop].rstrip(b"\r")
         # An event may begin with a hash sign by chance, but hardly be text up to a line's end.
-        if any(byte < 32 and byte != 9 for byte in line):
+        if _NO_TEXT.search(line):
             break
         size = stop + 1
         lines.append(line.decode("utf-8", "replace"))

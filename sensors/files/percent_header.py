@@ -7,11 +7,12 @@ from retempo.sensors.geometry import GridGeometry
 
 _WIDTH_HEIGHT = (
     re.compile(r"^% *geometry +(\d+)x(\d+)", re.IGNORECASE | re.MULTILINE),
-    re.compile(r"^% *format +EVT\S*?;.*?width=(\d+);height=(\d+)", re.IGNORECASE | re.MULTILINE),
+    re.compile(r"^% *format +EVT\S*;width=(\d+);height=(\d+)", re.IGNORECASE | re.MULTILINE),
     re.compile(r"^% *width +(\d+)$[\s\S]*?^% *height +(\d+)$", re.IGNORECASE | re.MULTILINE),
 )
-_HEIGHT_WIDTH = re.compile(
-    r"^% *height +(\d+)$[\s\S]*?^% *width +(\d+)$", re.IGNORECASE | re.MULTILINE
+_HEIGHT_WIDTH = (
+    re.compile(r"^% *format +EVT\S*;height=(\d+);width=(\d+)", re.IGNORECASE | re.MULTILINE),
+    re.compile(r"^% *height +(\d+)$[\s\S]*?^% *width +(\d+)$", re.IGNORECASE | re.MULTILINE),
 )
 
 
@@ -44,5 +45,8 @@ def stated_geometry(header: PercentHeader) -> GridGeometry | None:
         found = pattern.search(header.text)
         if found:
             return GridGeometry(int(found[1]), int(found[2]))
-    found = _HEIGHT_WIDTH.search(header.text)
-    return GridGeometry(int(found[2]), int(found[1])) if found else None
+    for pattern in _HEIGHT_WIDTH:
+        found = pattern.search(header.text)
+        if found:
+            return GridGeometry(int(found[2]), int(found[1]))
+    return None

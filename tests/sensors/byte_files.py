@@ -69,3 +69,40 @@ def cut(data: bytes, places: list[int]) -> list[bytes]:
     """The data cut at places, of which those beyond it fall together with its end."""
     edges = [0, *sorted(min(place, len(data)) for place in places), len(data)]
     return [data[a:b] for a, b in pairwise(edges)]
+
+
+def aedat4_stream(number: int, holds: str = "EVTS", size: tuple[int, int] | None = (34, 34)) -> str:
+    sides = (
+        ""
+        if size is None
+        else (
+            f'<attr key="sizeX" type="int">{size[0]}</attr>'
+            f'<attr key="sizeY" type="int">{size[1]}</attr>'
+        )
+    )
+    return (
+        f'<node name="{number}" path="/{number}/">'
+        f'<attr key="typeIdentifier" type="string">{holds}</attr>'
+        f'<node name="info" path="/{number}/info/">{sides}</node></node>'
+    )
+
+
+def aedat4_header(streams: list[str], table_at: int = -1, compression: int = 0) -> bytes:
+    """The signature and the header of an AEDAT 4 file; the FlatBuffer is laid out by hand."""
+    text = f'<dv version="2.0"><node name="outInfo">{"".join(streams)}</node></dv>'.encode()
+    # From byte 4 on: root, identifier, vtable (5 x u16 and padding), table (4 fields), string.
+    table = struct.pack("<iiqI", 12, compression, table_at, 4)
+    body = struct.pack("<I4s5HH", 20, b"IOHE", 10, 20, 4, 8, 16, 0) + table
+    body += struct.pack("<I", len(text)) + text + b"\0"
+    return b"#!AER-DAT4.0\r\n" + struct.pack("<I", len(body)) + body
+
+
+def aedat4_events(events: list[Event], identifier: bytes = b"EVTS") -> bytes:
+    """The FlatBuffer of a packet of events, laid out by hand."""
+    packed = b"".join(struct.pack("<qHH?3x", t, x, y, on) for t, x, y, on in events)
+    body = struct.pack("<I4s4HiII", 16, identifier, 6, 8, 4, 0, 8, 4, len(events)) + packed
+    return struct.pack("<I", len(body)) + body
+
+
+def aedat4_packet(content: bytes, stream: int = 0) -> bytes:
+    return struct.pack("<ii", stream, len(content)) + content
