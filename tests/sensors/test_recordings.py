@@ -173,7 +173,7 @@ def test_an_aedat4_file_that_ends_inside_a_packet_gives_what_it_holds_and_then_s
     path.write_bytes(original.read_bytes()[:3_000_000])
     whole = read_all(open_recording(original))
     seen: list[EventChunk] = []
-    with pytest.raises(RecordingError, match=r"cut\.aedat4 is damaged or truncated") as caught:
+    with pytest.raises(RecordingError, match=r"cut\.aedat4: it ends \d+ bytes before") as caught:
         seen.extend(open_recording(path, chunk_events=64))
     assert "\n" not in str(caught.value)
     times = np.concatenate([chunk.t_us for chunk in seen])
@@ -181,7 +181,7 @@ def test_an_aedat4_file_that_ends_inside_a_packet_gives_what_it_holds_and_then_s
     assert (times == whole.t_us[: len(times)]).all()
 
 
-@pytest.mark.parametrize("name", ["dvs128-mouse.aedat", "digests.json"])
+@pytest.mark.parametrize("name", ["digests.json"])
 def test_a_format_that_is_not_known_is_refused_in_one_line_that_names_those_that_are(
     recordings_folder: Path, name: str
 ) -> None:
