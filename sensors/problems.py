@@ -13,6 +13,7 @@ KINDS: dict[str, str] = {
     "outside": "events at addresses that the sensor does not have",
     "truncated": "bytes at the end that are no whole event",
     "damaged": "parts that cannot be decoded",
+    "overrun": "samples of a microphone that were lost; silence stands in for them",
 }
 
 

@@ -60,7 +60,7 @@ def run(
     from retempo.training.datasets import open_dataset, open_folder
     from retempo.training.errors import TrainingError
     from retempo.training.evaluation import evaluate, model_of
-    from retempo.training.history import cochlea_of, request_for_test
+    from retempo.training.history import ear_of, request_for_test
 
     network = load_network(run)
     dts_us = [parse_dt_us(text) for text in dt or []] or [network.spec.source_dt_us]
@@ -70,13 +70,14 @@ def run(
     if plot is not None:
         writable(plot)
     model = model_of(network, str(run))
-    cochlea = cochlea_of(run, network.spec.input)
+    ear = ear_of(run, network.spec.input)
+    labels = network.spec.labels
     if kind == "folder":
-        dataset = open_folder(data, network.spec.labels, cochlea)
+        dataset = open_folder(data, labels, ear)
     else:
-        dataset = open_dataset(kind, request_for_test(run, data, network.spec.labels))
+        dataset = open_dataset(kind, request_for_test(run, data, labels, network.spec.input))
     check_geometry(network.spec.input, dataset.geometry, str(data), str(run))
-    measured_by = open_unlabelled(unlabelled, normalisation, network.spec.input, str(run), cochlea)
+    measured_by = open_unlabelled(unlabelled, normalisation, network.spec.input, str(run), ear)
     recordings = [dataset[index] for index in range(len(dataset))]
     results = evaluate(
         model,

@@ -33,6 +33,7 @@ def run(
     """Decide recorded event files; one line a recording."""
     from retempo.exporters.step_model import load_step
     from retempo.runtime.engines import load_engine
+    from retempo.runtime.hearing import note_of_hearing, stated_ear
     from retempo.runtime.pacing import paced
     from retempo.runtime.pipeline import deploy
     from retempo.runtime.replay import ReplayResult, replay
@@ -41,6 +42,8 @@ def run(
 
     pace = speed_of(speed)
     step = load_step(model)
+    spec = step.contract.network.input
+    ear = stated_ear(spec, step.name)
     engine = load_engine(step, step.resolution(dt_of(dt), method, normalisation))
     deployment = deploy(engine, every="end")
 
@@ -57,6 +60,10 @@ def run(
         )
 
     for path in recordings:
-        source = open_recording(path)
+        source = open_recording(path, ear=ear)
+        if source.heard_by is not None:
+            note = note_of_hearing(spec, step.name, source.name, source.heard_by)
+            if note:
+                typer.echo(f"note: {note}", err=True)
         chunks = None if pace is None else paced(source, pace)
         show(path, replay(source, deployment, chunks))

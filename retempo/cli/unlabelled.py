@@ -6,7 +6,7 @@ from pathlib import Path
 from retempo.exporters.description import InputSpec
 from retempo.runtime.binning import check_geometry
 from retempo.runtime.errors import ConfigError
-from retempo.sensors.cochlea import CochleaSpec
+from retempo.sensors.ears.registry import EarSpec
 from retempo.sensors.files import open_recording
 from retempo.sensors.files.recording import Recording
 
@@ -16,11 +16,11 @@ def open_unlabelled(
     normalisation: str | None,
     spec: InputSpec,
     model: str,
-    cochlea: CochleaSpec | None = None,
+    ear: EarSpec | None = None,
 ) -> list[Recording]:
     """Open the recordings that `--normalisation measured` measures by; none for another rule.
 
-    Sound is heard by the cochlea that the network was trained with.
+    Sound is heard by the ear that the network was trained with.
 
     Raises:
         ConfigError: they are missing or not to be listed, or given without that rule.
@@ -38,7 +38,7 @@ def open_unlabelled(
     found = [file for path in paths for file in _files(path)]
     if not found:
         raise ConfigError(f"no recording in {', '.join(map(str, paths))}")
-    recordings = [open_recording(path, cochlea=cochlea) for path in found]
+    recordings = [open_recording(path, ear=ear) for path in found]
     for recording, path in zip(recordings, found, strict=True):
         check_geometry(spec, recording.geometry, str(path), model)
     return recordings

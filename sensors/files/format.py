@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from retempo.sensors.columns import AnyColumns
+from retempo.sensors.ears.registry import EarSpec
 from retempo.sensors.errors import RecordingError
 from retempo.sensors.events import EventChunk
 from retempo.sensors.geometry import ChannelGeometry, Geometry, GridGeometry
@@ -15,12 +16,13 @@ class Opened:
     """A file whose head has been checked; `decode` reads it afresh at each call, piece by piece.
 
     `may_go_back` says that times may go back by any amount, as in a table that somebody wrote: the
-    watermarks of such a file are found in a pass of their own.
+    watermarks of such a file are found in a pass of their own. `heard_by` is the ear of a sound.
     """
 
     geometry: Geometry
     decode: Callable[[], Iterator[AnyColumns]]
     may_go_back: bool = False
+    heard_by: EarSpec | None = None
 
 
 @dataclass(frozen=True, slots=True)

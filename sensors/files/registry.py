@@ -1,11 +1,13 @@
 """The formats that are known, and the choice among them: content first, suffix second."""
 
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
-from retempo.sensors.cochlea import CochleaSpec
+from retempo.sensors.ears.registry import EarSpec
 from retempo.sensors.errors import GeometryError, RecordingError
 from retempo.sensors.files import aedat4, audio, csv_text, dat, es, evt, nmnist, numpy_table
-from retempo.sensors.files.format import Format
+from retempo.sensors.files.format import Format, of_channels
 from retempo.sensors.files.recording import Recording
 from retempo.sensors.geometry import Geometry
 from retempo.sensors.problems import POLICIES, Policy
@@ -30,14 +32,14 @@ def open_recording(
     path: str | Path,
     *,
     geometry: Geometry | None = None,
-    cochlea: CochleaSpec | None = None,
+    ear: EarSpec | None = None,
     policy: Policy = "raise",
     chunk_events: int = 65_536,
 ) -> Recording:
     """Open a recorded event file by its content, and by its suffix where that is silent.
 
-    `geometry` overrides what the file or its format says; `cochlea` hears a sound file, the default
-    one if None. `policy` says what follows from damage, see `Recording`. Only the head is read.
+    `geometry` overrides what the file or its format says; `ear` hears a sound file, the default one
+    if None. `policy` says what follows from damage, see `Recording`. Only the head is read.
 
     Raises:
         RecordingError: no such file, a directory, an empty file, no known format, a head that
@@ -50,29 +52,13 @@ def open_recording(
         raise RecordingError(f"the policy is {policy!r}, expected one of {', '.join(POLICIES)}")
     head = _read_head(path)
     chosen = _choose(path, head)
-    if chosen is audio.FORMAT and cochlea is not None:
-        return Recording(
-            path, chosen.name, audio.open_sound(path, head, cochlea), policy, chunk_events
-        )
+    if chosen is audio.FORMAT and ear is not None:
+        chosen = replace(chosen, open=of_channels(partial(audio.open_sound, ear=ear)))
     try:
         opened = chosen.open(path, head, geometry)
     except GeometryError as error:
         raise RecordingError(f"{path} states a size that no sensor has: {error}") from error
     return Recording(path, chosen.name, opened, policy, chunk_events)
-
-
-def hear_recording(
-    path: str | Path, cochlea: CochleaSpec, *, chunk_events: int = 65_536
-) -> Recording:
-    """Open a sound file to be heard by another cochlea than the default one of `open_recording`.
-
-    Raises:
-        RecordingError: as `open_recording`, or the file is no sound.
-    """
-    path = Path(path)
-    head = _read_head(path)
-    opened = audio.open_sound(path, head, cochlea)
-    return Recording(path, audio.FORMAT.name, opened, chunk_events=chunk_events)
 
 
 def _read_head(path: Path) -> bytes:

@@ -62,7 +62,7 @@ def test_a_preset_asks_for_its_data_with_all_that_it_says() -> None:
         labels=("yes", "no"),
         download=True,
         seed=3,
-        cochlea=CochleaSpec(channels=64),
+        ear=CochleaSpec(channels=64),
         cache=Path("/kept.npz"),
         held_out_speaker="theo",
     )

@@ -3,11 +3,10 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from retempo.sensors.cochlea import CochleaSpec
+from retempo.sensors.ears.registry import EarSpec
 from retempo.sensors.errors import SensorError
 from retempo.sensors.events import EventChunk
-from retempo.sensors.files import open_recording, read_all
-from retempo.sensors.geometry import Geometry
+from retempo.sensors.files import Recording, open_recording, read_all
 from retempo.training.datasets.dataset import Dataset, label_order
 from retempo.training.datasets.request import Request, folder_of
 from retempo.training.errors import DatasetError
@@ -16,7 +15,7 @@ from retempo.training.errors import DatasetError
 def open_folder(
     folder: str | Path,
     labels: Sequence[str] | None = None,
-    cochlea: CochleaSpec | None = None,
+    ear: EarSpec | None = None,
 ) -> Dataset:
     """Open a folder of labelled recordings of any format that `open_recording` reads.
 
@@ -26,7 +25,7 @@ def open_folder(
     Args:
         folder: the folder.
         labels: all labels in their order; those that occur, in order, if None.
-        cochlea: what hears files of sound; the default one if None.
+        ear: what hears files of sound; the default one if None.
 
     Raises:
         DatasetError: the folder is missing or empty; a file has no label or one that `labels`
@@ -43,18 +42,19 @@ def open_folder(
         if label not in known:
             raise DatasetError(f"{path} is labelled {label!r}; the labels are {', '.join(known)}")
     paths = [path for path, _ in found]
-    geometry = _geometry_of(paths[0], cochlea)
+    first = _opened(paths[0], ear)
 
     def load(index: int) -> EventChunk:
-        return _read(paths[index], geometry, paths[0], cochlea)
+        return _read(paths[index], first, ear)
 
     return Dataset(
         name=str(folder),
-        geometry=geometry,
+        geometry=first.geometry,
         labels=known,
         names=tuple(str(path.relative_to(folder)) for path in paths),
         targets=tuple(known.index(label) for _, label in found),
         load=load,
+        ear=first.heard_by,
     )
 
 
@@ -67,10 +67,10 @@ def open_folder_split(request: Request) -> Dataset:
     folder = folder_of(request, "folder")
     split = folder / request.split
     if split.is_dir():
-        return open_folder(split, request.labels, request.cochlea)
+        return open_folder(split, request.labels, request.ear)
     if request.split != "train":
         raise DatasetError(f"{folder} has no folder {request.split!r}; name the test folder itself")
-    return open_folder(folder, request.labels, request.cochlea)
+    return open_folder(folder, request.labels, request.ear)
 
 
 def _labelled_files(folder: Path) -> Iterator[tuple[Path, str]]:
@@ -97,21 +97,22 @@ def _entries(folder: Path) -> list[Path]:
         raise DatasetError(f"cannot read the folder {folder}: {error.strerror}") from error
 
 
-def _geometry_of(path: Path, cochlea: CochleaSpec | None) -> Geometry:
+def _opened(path: Path, ear: EarSpec | None) -> Recording:
     try:
-        return open_recording(path, cochlea=cochlea).geometry
+        return open_recording(path, ear=ear)
     except SensorError as error:
         raise DatasetError(str(error)) from error
 
 
-def _read(path: Path, geometry: Geometry, first: Path, cochlea: CochleaSpec | None) -> EventChunk:
+def _read(path: Path, first: Recording, ear: EarSpec | None) -> EventChunk:
+    recording = _opened(path, ear)
     try:
-        recording = open_recording(path, cochlea=cochlea)
         events = read_all(recording)
     except SensorError as error:
         raise DatasetError(str(error)) from error
-    if recording.geometry != geometry:
+    if recording.geometry != first.geometry:
         raise DatasetError(
-            f"{path} is {recording.geometry}, {first} is {geometry}; keep one sensor a folder"
+            f"{path} is {recording.geometry}, {first.path} is {first.geometry}; keep one sensor a "
+            "folder"
         )
     return events
