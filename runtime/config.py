@@ -57,7 +57,22 @@ def _refuse_unknown(content: object, schema: object, path: Path, section: str) -
             continue
         if isinstance(field.type, msgspec.inspect.StructType):
             _refuse_unknown(value, field.type.cls, path, f"{where}.")
+        if isinstance(field.type, msgspec.inspect.UnionType) and isinstance(value, dict):
+            _refuse_unknown(value, _meant(field.type, value, path, where), path, f"{where}.")
         item = field.type.item_type if isinstance(field.type, msgspec.inspect.ListType) else None
         if isinstance(item, msgspec.inspect.StructType) and isinstance(value, list):
             for position, entry in enumerate(value):
                 _refuse_unknown(entry, item.cls, path, f"{where}[{position}].")
+
+
+def _meant(
+    union: msgspec.inspect.UnionType, table: dict[str, object], path: Path, section: str
+) -> object:
+    """Return the one of several tagged structs that a table says it is."""
+    structs = [kind for kind in union.types if isinstance(kind, msgspec.inspect.StructType)]
+    for struct in structs:
+        if struct.tag_field is not None and table.get(struct.tag_field) == struct.tag:
+            return struct.cls
+    known = " or ".join(str(struct.tag) for struct in structs)
+    name = structs[0].tag_field
+    raise ConfigError(f"{path}: {section}.{name} is {table.get(str(name))!r}, expected {known}")

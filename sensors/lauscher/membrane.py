@@ -23,7 +23,8 @@ _DAMPING = 0.15 * math.sqrt(_STIFFNESS * _MASS)  # at the base
 _DEPTH = 0.1  # of the canal
 _DENSITY = 1.0  # of its fluid
 
-# Beyond its own note a place falls silent for good: a millionth of its best answer.
+# Beyond its own note, from a millionth of its best answer on, a place counts as silent: what comes
+# after stays below a hundred-thousandth.
 _SILENT = 1e-6
 
 Answers = NDArray[np.complex128]

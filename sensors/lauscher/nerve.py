@@ -44,12 +44,11 @@ def fire(
         for k in range(rate_hz.shape[1]):
             bits = _mixed(key + np.uint64(first_step + k) * np.uint64(_STEP))
             chance = np.float64(bits >> np.uint64(11)) * 2.0**-53
-            asleep -= fired[n, slot]
             count = _binomial(chance, FIBRES - asleep, min(rate_hz[n, k] * dt_s, _LARGEST))
             counts[n, k] = count
             if dead_steps:
+                asleep += count - fired[n, slot]
                 fired[n, slot] = count
-                asleep += count
             slot = slot + 1 if slot + 1 < fired.shape[1] else 0
         dead[n] = asleep
 
