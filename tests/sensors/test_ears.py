@@ -1,5 +1,7 @@
 """Ears as plain data and as text, and the gain that two of them share."""
 
+import re
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -97,6 +99,27 @@ def test_every_ear_fires_in_its_channels_alone_and_tells_how_far_it_has_heard(
     assert chunk.t_end_us <= last.t_end_us == 1_000_000
     with pytest.raises(CochleaError, match="sample 16001 of the sound is nan"):
         hearing.feed(state, [0.0, np.nan])
+
+
+@pytest.mark.parametrize(
+    ("heading", "spec"),
+    [
+        ("The gammatone ear", CochleaSpec()),
+        ("The Heidelberg ear", LauscherSpec()),
+        ("The Speech2Spikes ear", Speech2SpikesSpec()),
+    ],
+)
+def test_the_page_states_the_default_settings_of_every_ear(heading: str, spec: EarSpec) -> None:
+    page = Path(__file__).resolve().parents[2] / "docs" / "cochlea.md"
+    section = page.read_text().partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    stated: dict[str, object] = {}
+    for row in re.findall(r"^\| (`.*?) \| (\S.*?) \|", section, re.MULTILINE):
+        names, values = re.findall(r"`(\w+)`", row[0]), row[1].split(", ")
+        stated |= dict(zip(names, values, strict=True))
+    settings = msgspec.structs.asdict(spec)
+    assert list(stated) == list(settings)
+    for name, value in settings.items():
+        assert type(value)(stated[name]) == value
 
 
 def test_an_ear_of_other_channels_is_of_the_same_kind() -> None:
