@@ -30,6 +30,21 @@ def stated_ear(spec: InputSpec, model: str) -> EarSpec | None:
     return ear
 
 
+def agreed_ear(spec: InputSpec, model: str, asked: EarSpec | None) -> EarSpec | None:
+    """Return the ear that a network states, or the one asked for where it states none.
+
+    Raises:
+        InputError: both are there and differ, or see `stated_ear`.
+    """
+    stated = stated_ear(spec, model)
+    if stated is not None and asked is not None and stated != asked:
+        raise InputError(
+            f"{model} was trained with the ear {describe(stated)}, asked for is {describe(asked)}; "
+            "leave the ear out"
+        )
+    return stated or asked
+
+
 def note_of_hearing(spec: InputSpec, model: str, source: str, ear: EarSpec) -> str | None:
     """Return what a person has to know where a sound is heard by an ear that no contract states."""
     if isinstance(spec.ear, msgspec.UnsetType):

@@ -13,7 +13,7 @@ EarText = Annotated[
         "--ear",
         metavar="MODEL.onnx|TEXT",
         help="What hears sound: that of a model, or gammatone, lauscher or speech2spikes with "
-        "settings, as in 'gammatone?channels=64'.",
+        "settings, as in 'gammatone?channels=64'; needed where a model does not say.",
     ),
 ]
 

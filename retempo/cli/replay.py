@@ -6,6 +6,7 @@ from typing import Annotated
 import msgspec
 import typer
 
+from retempo.cli.ear import EarText, ear_of_option
 from retempo.cli.options import (
     Dt,
     Json,
@@ -28,12 +29,13 @@ def run(
     method: MethodName = None,
     normalisation: Normalisation = None,
     speed: Speed = "max",
+    ear: EarText = None,
     json: Json = False,
 ) -> None:
     """Decide recorded event files; one line a recording."""
     from retempo.exporters.step_model import load_step
     from retempo.runtime.engines import load_engine
-    from retempo.runtime.hearing import note_of_hearing, stated_ear
+    from retempo.runtime.hearing import agreed_ear, note_of_hearing
     from retempo.runtime.pacing import paced
     from retempo.runtime.pipeline import deploy
     from retempo.runtime.replay import ReplayResult, replay
@@ -43,7 +45,7 @@ def run(
     pace = speed_of(speed)
     step = load_step(model)
     spec = step.contract.network.input
-    ear = stated_ear(spec, step.name)
+    hears = agreed_ear(spec, step.name, ear_of_option(ear))
     engine = load_engine(step, step.resolution(dt_of(dt), method, normalisation))
     deployment = deploy(engine, every="end")
 
@@ -60,8 +62,8 @@ def run(
         )
 
     for path in recordings:
-        source = open_recording(path, ear=ear)
-        if source.heard_by is not None:
+        source = open_recording(path, ear=hears)
+        if source.heard_by is not None and ear is None:
             note = note_of_hearing(spec, step.name, source.name, source.heard_by)
             if note:
                 typer.echo(f"note: {note}", err=True)

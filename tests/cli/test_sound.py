@@ -179,6 +179,11 @@ def test_a_model_that_says_no_ear_is_told_by_which_it_is_fed(
     assert outcome.err == (
         "note: old.onnx does not say by which ear it was trained; 0.wav is heard by gammatone\n"
     )
+    named = invoke("replay", path, "--model", model, "--json", "--ear", "lauscher?ahead_ms=50")
+    assert (named.code, named.err) == (0, "")
+    assert isinstance(named.json, dict)
+    assert isinstance(outcome.json, dict)
+    assert named.json["counters"]["received"] != outcome.json["counters"]["received"]
     with pytest.raises(
         InputError, match=r"old\.onnx does not say by which ear it was trained; name"
     ):

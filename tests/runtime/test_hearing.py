@@ -13,7 +13,7 @@ from retempo.exporters.resolution import resolve
 from retempo.exporters.step_graph import build_step
 from retempo.exporters.step_model import parse_step
 from retempo.runtime.errors import InputError
-from retempo.runtime.hearing import note_of_hearing, stated_ear
+from retempo.runtime.hearing import agreed_ear, note_of_hearing, stated_ear
 from retempo.sensors.cochlea import CochleaSpec
 from retempo.sensors.ears.registry import EarSpec, describe, plain
 from retempo.sensors.lauscher import LauscherSpec
@@ -74,6 +74,19 @@ def test_a_network_without_an_ear_is_encoded_as_it_was_before_there_were_any() -
 def test_an_ear_that_does_not_fit_is_refused_by_name(ear: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         stated_ear(InputSpec(ChannelSpec(20), ear=ear), "m.onnx")
+
+
+def test_an_ear_asked_for_gives_way_to_none_that_is_stated_and_must_not_differ() -> None:
+    gammatone, lauscher, _ = TWENTY
+    silent, stated = InputSpec(ChannelSpec(20)), InputSpec(ChannelSpec(20), ear=plain(gammatone))
+    assert agreed_ear(silent, "m.onnx", None) is None
+    assert agreed_ear(silent, "m.onnx", lauscher) == lauscher
+    assert agreed_ear(stated, "m.onnx", None) == gammatone
+    assert agreed_ear(stated, "m.onnx", gammatone) == gammatone
+    with pytest.raises(
+        InputError, match=r"m\.onnx was trained with the ear gammatone.*, asked for is lauscher"
+    ):
+        agreed_ear(stated, "m.onnx", lauscher)
 
 
 def test_a_network_of_pixels_has_no_ear() -> None:
