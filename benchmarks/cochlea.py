@@ -1,9 +1,10 @@
-"""The cochlea against scipy: a bank of `scipy.signal.lfilter` and the same encoder in NumPy.
+"""The ears against scipy: the cochlea's rival here, those of the others in `benchmarks.ears`.
 
     python -m benchmarks.cochlea
 
-The rival filters each channel with four complex one-poles by `lfilter`, one after the other, and
-encodes all channels at once, a sample at a time. Both hear the same sound in one process in turn.
+The cochlea's rival filters each channel with four complex one-poles by `lfilter`, one after the
+other, and encodes all channels at once, a sample at a time. Both hear the same sound in one process
+in turn.
 """
 
 import platform
@@ -17,6 +18,7 @@ import scipy
 from numpy.typing import NDArray
 from scipy.signal import lfilter
 
+from benchmarks.ears import Runs, lauscher, speech2spikes
 from retempo.sensors.cochlea import (
     CochleaSpec,
     Coefficients,
@@ -81,10 +83,10 @@ def _seconds(run: Callable[[], int]) -> tuple[float, int]:
     return time.process_time() - began, events
 
 
-def measure(channels: int) -> None:
-    """Print how much faster than the sound both are, and their ratio."""
+def gammatone(channels: int, rate_hz: int, samples: NDArray[np.float64]) -> Runs:
+    """Return what hears a sound by the gammatones, and its rival; each returns its events."""
     spec = msgspec.structs.replace(CochleaSpec(), channels=channels)
-    coefficients, samples = coefficients_of(spec, RATE_HZ), sound()
+    coefficients = coefficients_of(spec, rate_hz)
 
     def ours() -> int:
         return len(hear(coefficients, new_state(coefficients), samples)[1])
@@ -92,32 +94,47 @@ def measure(channels: int) -> None:
     def theirs() -> int:
         return len(rival(coefficients, new_state(coefficients), samples)[0])
 
+    return ours, theirs
+
+
+def measure(name: str, channels: int, runs: Runs) -> None:
+    """Print how much faster than the sound both are, and their ratio."""
+    ours, theirs = runs
     ours()
     both = [(_seconds(ours), _seconds(theirs)) for _ in range(ROUNDS)]
     mine, other = (np.array([pair[side][0] for pair in both]) for side in (0, 1))
     events = [both[0][side][1] for side in (0, 1)]
     ratio = other / mine
     print(
-        f"| {channels} | {SECONDS / np.median(mine):.0f} | {SECONDS / np.median(other):.1f} "
-        f"| {np.median(ratio):.0f} ({ratio.min():.0f} to {ratio.max():.0f}) "
+        f"| {name} | {channels} | {SECONDS / np.median(mine):.3g} "
+        f"| {SECONDS / np.median(other):.2g} "
+        f"| {np.median(ratio):.2g} ({ratio.min():.2g} to {ratio.max():.2g}) "
         f"| {events[0]:,} / {events[1]:,} |"
     )
 
 
 def main() -> None:
-    """Measure both cochleas at a few numbers of channels."""
+    """Measure every ear at a few numbers of channels."""
     print(
-        "# The speed of the cochlea\n\n"
+        "# The speed of the ears\n\n"
         "    make bench    # python -m benchmarks.cochlea\n\n"
         f"Seconds of sound at {RATE_HZ} Hz a second of processor time, medians of {ROUNDS} rounds\n"
-        "in turn in one process and thread; the rival is a bank of `scipy.signal.lfilter` and the\n"
-        "same encoder in NumPy. The ratio is the median over rounds (least to most).\n"
+        "in turn in one process and thread. The rival of the gammatones is a bank of\n"
+        "`scipy.signal.lfilter` and the same encoder in NumPy, that of the Heidelberg ear\n"
+        "`scipy.signal.oaconvolve` with the same impulse responses and the same cells in NumPy\n"
+        "(other random numbers), that of Speech2Spikes `scipy.signal.stft` and the same\n"
+        "modulation in NumPy. The ratio is the median over rounds (least to most).\n"
         f"numba {numba.__version__}, numpy {np.__version__}, scipy {scipy.__version__}, "
         f"{platform.machine()}.\n\n"
-        "| channels | retempo | scipy | ratio | events, retempo / scipy |\n|---|---|---|---|---|"
+        "| ear | channels | retempo | scipy | ratio | events, retempo / scipy |\n"
+        "|---|---|---|---|---|---|"
     )
+    samples = sound()
     for channels in CHANNELS:
-        measure(channels)
+        measure("gammatone", channels, gammatone(channels, RATE_HZ, samples))
+    for channels in CHANNELS:
+        measure("lauscher", channels, lauscher(channels, RATE_HZ, samples))
+    measure("speech2spikes", 40, speech2spikes(20, RATE_HZ, samples))
 
 
 if __name__ == "__main__":

@@ -60,6 +60,9 @@ class InputSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     count of one such unit within the bin (`max`); unit `j` is `[j, j + 1) * bin_unit_us` of event
     time. `occupancy` is the share of source bins in which an input is not 0 while it is active,
     known for `binary` and `max`; see `exporters.bin_laws`.
+
+    `ear` is what heard the sound that a channel network was trained on: its `kind` and every
+    setting, as plain data that `sensors.ears.registry` reads. A network of another sensor has none.
     """
 
     geometry: GridSpec | ChannelSpec
@@ -67,6 +70,7 @@ class InputSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     downsample: int = 1
     bin_unit_us: int = 1_000
     occupancy: float | None = None
+    ear: dict[str, str | int | float] | msgspec.UnsetType = msgspec.UNSET
 
     @property
     def size(self) -> int:
@@ -179,6 +183,8 @@ def check_network(spec: NetworkSpec) -> None:
         raise NetworkError(f"downsample is {spec.input.downsample}, expected at least 1")
     if spec.input.occupancy is not None and not 0.0 < spec.input.occupancy < 1.0:
         raise NetworkError(f"occupancy is {spec.input.occupancy}, expected between 0 and 1")
+    if spec.input.ear and isinstance(spec.input.geometry, GridSpec):
+        raise NetworkError("a network of a pixel grid has an ear, expected none; export it again")
     if not spec.layers:
         raise NetworkError("a network has at least a readout layer, this one has no layer")
     names = [layer.name for layer in spec.layers]

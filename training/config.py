@@ -13,6 +13,9 @@ from retempo.exporters.neurons import Range, neuron_named
 from retempo.runtime.config import load_config
 from retempo.runtime.units import parse_dt_us
 from retempo.sensors.cochlea import CochleaSpec
+from retempo.sensors.ears.registry import EarSpec
+from retempo.sensors.lauscher import LauscherSpec
+from retempo.sensors.speech2spikes import Speech2SpikesSpec
 from retempo.training.datasets.request import Request, Split
 from retempo.training.errors import TrainingError
 
@@ -49,7 +52,7 @@ class DataConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     held_out_speaker: str | None = None
     cache: str | None = None
 
-    def request(self, split: Split, cochlea: CochleaSpec) -> Request:
+    def request(self, split: Split, ear: EarSpec) -> Request:
         """What a data set is asked for."""
         return Request(
             split=split,
@@ -57,7 +60,7 @@ class DataConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             labels=None if self.words is None else tuple(self.words),
             download=self.download,
             seed=self.camera_seed,
-            cochlea=cochlea,
+            ear=ear,
             cache=None if self.cache is None else Path(self.cache),
             held_out_speaker=self.held_out_speaker,
         )
@@ -145,7 +148,10 @@ class FitConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class TrainConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A whole preset; `[cochlea]` is what hears a data set of sound."""
+    """A whole preset; what hears a data set of sound is `[cochlea]`, or another ear, `[ear]`.
+
+    A preset without `[ear]` is encoded as it was before there were others.
+    """
 
     data: DataConfig
     cochlea: CochleaSpec = CochleaSpec()
@@ -153,6 +159,12 @@ class TrainConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     network: NetworkConfig = NetworkConfig()
     augment: AugmentConfig = AugmentConfig()
     fit: FitConfig = FitConfig()
+    ear: LauscherSpec | Speech2SpikesSpec | msgspec.UnsetType = msgspec.UNSET
+
+    @property
+    def heard_by(self) -> EarSpec:
+        """The ear that is asked for."""
+        return self.cochlea if isinstance(self.ear, msgspec.UnsetType) else self.ear
 
 
 def load_train_config(path: Path) -> TrainConfig:
@@ -198,8 +210,11 @@ def check_config(config: TrainConfig) -> None:
     for key, kinds in _ONLY_FOR.items():
         if getattr(config.data, key) is not None and config.data.kind not in kinds:
             raise _not_for(config.data.kind, f"[data] {key}", kinds)
-    if config.cochlea != CochleaSpec() and config.data.kind not in _ONLY_FOR["cache"]:
-        raise _not_for(config.data.kind, "[cochlea]", _ONLY_FOR["cache"])
+    for section, asked in (("cochlea", config.cochlea != CochleaSpec()), ("ear", bool(config.ear))):
+        if asked and config.data.kind not in _ONLY_FOR["cache"]:
+            raise _not_for(config.data.kind, f"[{section}]", _ONLY_FOR["cache"])
+    if config.ear and config.cochlea != CochleaSpec():
+        raise TrainingError("[cochlea] and [ear] are two ears; leave one out")
     parse_dt_us(config.input.dt)
     parse_dt_us(config.input.bin_unit)
     for neuron in dict.fromkeys([None, *(layer.neuron for layer in config.network.conv)]):

@@ -17,6 +17,7 @@ from retempo.exporters.files import check_writable
 from retempo.exporters.network import DESCRIPTION_FILE, WEIGHTS_FILE, Network, save_network
 from retempo.runtime.binning import layout_of
 from retempo.runtime.units import parse_dt_us
+from retempo.sensors.ears.registry import plain
 from retempo.sensors.geometry import Geometry, GridGeometry
 from retempo.training.augmentation import check_augmentation
 from retempo.training.batches import BinPlan
@@ -79,7 +80,7 @@ def train(
     check_config(config)
     _check_out(out)
     wanted = config.data
-    request = wanted.request("train", config.cochlea)
+    request = wanted.request("train", config.heard_by)
     dataset = limited(open_dataset(wanted.kind, request), wanted.limit)
     progress = choose_progress(quiet=quiet)
     try:
@@ -116,6 +117,8 @@ def fit(
     check_augmentation(config.augment, dataset.geometry)
     training, held_out = split(dataset, config.fit)
     spec = input_spec_of(dataset.geometry, config.input)
+    if dataset.ear is not None:
+        spec = msgspec.structs.replace(spec, ear=plain(dataset.ear))
     dt_us = parse_dt_us(config.input.dt)
     began = time.perf_counter()
     # The caller's own random numbers stay as they are.

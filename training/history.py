@@ -8,7 +8,8 @@ from pathlib import Path
 import msgspec
 
 from retempo.exporters.description import ChannelSpec, InputSpec
-from retempo.sensors.cochlea import CochleaSpec
+from retempo.runtime.hearing import stated_ear
+from retempo.sensors.ears.registry import EarSpec
 from retempo.training.config import TrainConfig
 from retempo.training.datasets import Request
 from retempo.training.errors import TrainingError
@@ -68,28 +69,37 @@ def load_history(run: Path) -> History | None:
         raise TrainingError(f"{file} is unreadable: {error}; train anew") from error
 
 
-def cochlea_of(run: Path, spec: InputSpec) -> CochleaSpec | None:
+def ear_of(run: Path, spec: InputSpec) -> EarSpec | None:
     """Return what a run hears sound by; None where it listens to a grid or does not say.
 
+    Its network says it; one that was trained before networks did is heard by the run's preset.
+
     Raises:
         TrainingError: see `load_history`.
+        InputError: see `runtime.hearing.ear_of`.
     """
-    history = load_history(run) if isinstance(spec.geometry, ChannelSpec) else None
-    return None if history is None else history.config.cochlea
+    ear = stated_ear(spec, str(run))
+    if ear is not None or not isinstance(spec.geometry, ChannelSpec):
+        return ear
+    history = load_history(run)
+    return None if history is None else history.config.heard_by
 
 
-def request_for_test(run: Path, data: Path, labels: Sequence[str]) -> Request:
-    """Ask for the test split that belongs to a run: its cochlea, and the speaker it has not heard.
+def request_for_test(run: Path, data: Path, labels: Sequence[str], spec: InputSpec) -> Request:
+    """Ask for the test split that belongs to a run: its ear, and the speaker it has not heard.
 
     Raises:
         TrainingError: see `load_history`.
+        InputError: see `ear_of`.
     """
     history = load_history(run)
     request = Request("test", path=data, labels=tuple(labels))
+    ear = ear_of(run, spec)
+    if ear is not None:
+        request = replace(request, ear=ear)
     if history is None:
         return request
-    speaker = history.config.data.held_out_speaker
-    return replace(request, cochlea=history.config.cochlea, held_out_speaker=speaker)
+    return replace(request, held_out_speaker=history.config.data.held_out_speaker)
 
 
 def draw_curve(history: History) -> bytes:

@@ -95,7 +95,7 @@ def train_then_adapt(
     linear = neuron_named(config.network.neuron).upswing is None
     method_named(method).schedule_of(source_dt_us, target_dt_us, linear=linear)
     # What can fail is tried before an hour of training, not after it.
-    test = open_dataset(config.data.kind, config.data.request("test", config.cochlea))
+    test = open_dataset(config.data.kind, config.data.request("test", config.heard_by))
     native_config = msgspec.structs.replace(
         config, input=msgspec.structs.replace(config.input, dt=f"{target_dt_us}us")
     )

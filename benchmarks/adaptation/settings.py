@@ -74,7 +74,7 @@ def placed(config: TrainConfig, data: Data, places: Places) -> TrainConfig:
 def open_split(config: TrainConfig, split: Split) -> Dataset:
     """Open the recordings of a placed preset."""
     wanted = config.data
-    request = wanted.request(split, config.cochlea)
+    request = wanted.request(split, config.heard_by)
     return limited(open_dataset(wanted.kind, request), wanted.limit)
 
 

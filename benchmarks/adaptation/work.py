@@ -163,4 +163,6 @@ def _unlabelled(data_sections: bytes) -> list[list[EventChunk]]:
 def _data_sections(config: TrainConfig) -> bytes:
     """What the recordings follow from, alike for every network of a data set."""
     content = msgspec.to_builtins(config)
-    return msgspec.json.encode({key: content[key] for key in ("data", "cochlea") if key in content})
+    return msgspec.json.encode(
+        {key: content[key] for key in ("data", "cochlea", "ear") if key in content}
+    )

@@ -76,7 +76,7 @@ def run(
     from retempo.training.datasets import open_dataset, open_folder
     from retempo.training.errors import TrainingError
     from retempo.training.evaluation import evaluate, model_of
-    from retempo.training.history import cochlea_of, request_for_test
+    from retempo.training.history import ear_of, request_for_test
 
     network = load_network(run)
     dts_us = [parse_dt_us(text) for text in dt or []] or [network.spec.source_dt_us]
@@ -86,21 +86,22 @@ def run(
     if plot is not None:
         writable(plot)
     model = model_of(network, str(run))
-    cochlea = cochlea_of(run, network.spec.input)
+    ear = ear_of(run, network.spec.input)
+    labels = network.spec.labels
     if kind == "folder":
         sensor = geometry_of(geometry)
-        dataset = open_folder(data, network.spec.labels, cochlea, geometry=sensor, policy=policy)
+        dataset = open_folder(data, labels, ear, geometry=sensor, policy=policy)
     else:
         if policy != "raise" or geometry is not None:
             raise typer.BadParameter(
                 f"--policy and --geometry are for --kind folder; {kind} has files of its own"
             )
-        dataset = open_dataset(kind, request_for_test(run, data, network.spec.labels))
+        dataset = open_dataset(kind, request_for_test(run, data, labels, network.spec.input))
     filters = filters_of(filter)
     filtered = geometry_after(filters, dataset.geometry)
     check_geometry(network.spec.input, filtered, str(data), str(run))
     measured_by = open_unlabelled(
-        unlabelled, normalisation, network.spec.input, str(run), cochlea, filters
+        unlabelled, normalisation, network.spec.input, str(run), ear, filters
     )
     recordings = [dataset[index] for index in range(len(dataset))]
     for recording in recordings:

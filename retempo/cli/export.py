@@ -34,14 +34,14 @@ def run(
     from retempo.exporters.resolution import note_of, resolve
     from retempo.exporters.step_graph import write_step
     from retempo.runtime.measuring import measure
-    from retempo.training.history import cochlea_of
+    from retempo.training.history import ear_of
 
     network = load_network(run)
     source_dt_us = network.spec.source_dt_us
     dt_us = dt_of(dt) or source_dt_us
     # Measuring takes a while: what cannot be resolved by any statistics is said before it.
     resolve(network.spec, dt_us, method or "auto", "none")
-    heard_by = cochlea_of(run, network.spec.input) if unlabelled else None
+    heard_by = ear_of(run, network.spec.input) if unlabelled else None
     recordings = open_unlabelled(unlabelled, normalisation, network.spec.input, str(run), heard_by)
     measured = measure(network, recordings, dt_us) if recordings else None
     resolution = resolve(network.spec, dt_us, method or "auto", normalisation, measured)

@@ -21,7 +21,9 @@ def run(
     from retempo.exporters.description import connection_of
     from retempo.exporters.step_model import load_step
     from retempo.runtime.binning import geometry_of
+    from retempo.runtime.hearing import stated_ear
     from retempo.runtime.units import format_duration
+    from retempo.sensors.ears.registry import describe as describe_ear
 
     step = load_step(model)
     contract = step.contract
@@ -29,6 +31,7 @@ def run(
         typer.echo(msgspec.json.encode(contract).decode())
         return
     network, resolution = contract.network, contract.resolution
+    ear = stated_ear(network.input, step.name)
     unit = ""
     if network.input.bin_mode in ("max", "mean"):
         unit = f" in units of {format_duration(network.input.bin_unit_us)}"
@@ -41,6 +44,7 @@ def run(
         f"lag {resolution.lag:g}, substeps {resolution.substeps}",
         "input": f"{geometry_of(network.input)}, downsample {network.input.downsample}, "
         f"{network.input.bin_mode} of each bin{unit} -> {network.input.size} inputs",
+        **({} if ear is None else {"ear": describe_ear(ear)}),
         "layers": ", ".join(
             f"{layer.name} {layer.neuron} {layer.inputs}->{layer.neurons}"
             f"{describe(connection_of(layer))}"

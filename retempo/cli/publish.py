@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from retempo.cli.counts import tell_problems
+from retempo.cli.ear import EarText, ear_of_option
 from retempo.cli.options import (
     FilterTexts,
     Json,
@@ -28,8 +29,8 @@ def run(
         list[str],
         typer.Argument(
             metavar="SOURCE...",
-            help="Recordings, simulated:DIGIT, or live ones: camera:, udp://HOST:PORT?size=WxH, "
-            "tcp+evt3://HOST:PORT, dv://HOST:PORT.",
+            help="Recordings, simulated:DIGIT, or live ones: camera:, mic:, "
+            "udp://HOST:PORT?size=WxH, tcp+evt3://HOST:PORT, dv://HOST:PORT.",
         ),
     ],
     to: Annotated[str, typer.Option(metavar="ENDPOINT", help="The feed of retempo serve.")],
@@ -40,6 +41,7 @@ def run(
     filter: FilterTexts = None,  # noqa: A002  (the option's name)
     policy: OnDamage = "raise",
     geometry: Sensor = None,
+    ear: EarText = None,
     json: Json = False,
 ) -> None:
     """Send recordings or live sources to a daemon, one stream after the other.
@@ -55,9 +57,10 @@ def run(
     pace, filters, sensor = speed_of(speed), filters_of(filter), geometry_of(geometry)
     if stream is not None and len(sources) > 1:
         raise typer.BadParameter(f"--stream names one stream, but {len(sources)} sources are given")
+    hears = ear_of_option(ear)
     with Sender(to) as sender:
         for text in sources:
-            source = open_source(text, sensor, policy)
+            source = open_source(text, sensor, policy, hears)
             live = live_of(source)
             passed = Filtered(source, filters) if filters else source
             with ended_by_signals(source) as ending:

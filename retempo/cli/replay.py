@@ -7,6 +7,7 @@ import msgspec
 import typer
 
 from retempo.cli.counts import tell_problems
+from retempo.cli.ear import EarText, ear_of_option
 from retempo.cli.options import (
     Dt,
     FilterTexts,
@@ -37,11 +38,13 @@ def run(
     filter: FilterTexts = None,  # noqa: A002  (the option's name)
     policy: OnDamage = "raise",
     geometry: Sensor = None,
+    ear: EarText = None,
     json: Json = False,
 ) -> None:
     """Decide recorded event files; one line a recording."""
     from retempo.exporters.step_model import load_step
     from retempo.runtime.engines import load_engine
+    from retempo.runtime.hearing import agreed_ear, note_of_hearing
     from retempo.runtime.pacing import paced
     from retempo.runtime.pipeline import deploy
     from retempo.runtime.replay import ReplayResult, replay
@@ -51,6 +54,8 @@ def run(
 
     pace, filters, sensor = speed_of(speed), filters_of(filter), geometry_of(geometry)
     step = load_step(model)
+    spec = step.contract.network.input
+    hears = agreed_ear(spec, step.name, ear_of_option(ear))
     engine = load_engine(step, step.resolution(dt_of(dt), method, normalisation))
     deployment = deploy(engine, filters=filters, every="end")
 
@@ -67,7 +72,12 @@ def run(
         )
 
     for path in recordings:
-        source = Tallied(open_recording(path, geometry=sensor, policy=policy))
+        recording = open_recording(path, geometry=sensor, policy=policy, ear=hears)
+        if recording.heard_by is not None and ear is None:
+            note = note_of_hearing(spec, step.name, recording.name, recording.heard_by)
+            if note:
+                typer.echo(f"note: {note}", err=True)
+        source = Tallied(recording)
         chunks = None if pace is None else paced(source, pace)
         show(path, replay(source, deployment, chunks))
         tell_problems(path, source.problems)

@@ -6,7 +6,7 @@ from pathlib import Path
 from retempo.exporters.description import InputSpec
 from retempo.runtime.binning import check_geometry
 from retempo.runtime.errors import ConfigError
-from retempo.sensors.cochlea import CochleaSpec
+from retempo.sensors.ears.registry import EarSpec
 from retempo.sensors.events import Source
 from retempo.sensors.files import open_recording
 from retempo.sensors.filters import Filter, Filtered
@@ -17,12 +17,12 @@ def open_unlabelled(
     normalisation: str | None,
     spec: InputSpec,
     model: str,
-    cochlea: CochleaSpec | None = None,
+    ear: EarSpec | None = None,
     filters: tuple[Filter, ...] = (),
 ) -> list[Source]:
     """Open the recordings that `--normalisation measured` measures by; none for another rule.
 
-    Sound is heard by the cochlea that the network was trained with; filters see it afterwards.
+    Sound is heard by the ear that the network was trained with; filters see it afterwards.
 
     Raises:
         ConfigError: they are missing or not to be listed, or given without that rule.
@@ -40,7 +40,7 @@ def open_unlabelled(
     found = [file for path in paths for file in _files(path)]
     if not found:
         raise ConfigError(f"no recording in {', '.join(map(str, paths))}")
-    recordings: list[Source] = [open_recording(path, cochlea=cochlea) for path in found]
+    recordings: list[Source] = [open_recording(path, ear=ear) for path in found]
     if filters:
         recordings = [Filtered(recording, filters) for recording in recordings]
     for recording, path in zip(recordings, found, strict=True):

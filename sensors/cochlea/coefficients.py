@@ -7,6 +7,8 @@ import numpy as np
 
 from retempo.sensors.cochlea.erb import Floats, bandwidth_hz, centres_hz
 from retempo.sensors.cochlea.spec import CochleaSpec
+from retempo.sensors.ears.ear import check_rate
+from retempo.sensors.ears.level import share
 from retempo.sensors.errors import CochleaError
 
 ORDER = 4
@@ -53,9 +55,7 @@ def coefficients_of(spec: CochleaSpec, rate_hz: int) -> Coefficients:
     Raises:
         CochleaError: the rate is out of range, or half of it is below the lowest channel.
     """
-    low_rate, high_rate = _RATES_HZ
-    if not low_rate <= rate_hz <= high_rate:
-        raise CochleaError(f"sound at {rate_hz} Hz, expected {low_rate} to {high_rate} Hz")
+    check_rate(rate_hz, *_RATES_HZ)
     high_hz = min(spec.high_hz, _HIGHEST * rate_hz)
     if spec.low_hz >= high_hz:
         raise CochleaError(
@@ -72,14 +72,10 @@ def coefficients_of(spec: CochleaSpec, rate_hz: int) -> Coefficients:
         gain=2.0 * (1.0 - radius) ** ORDER,
         level=spec.level,
         floor_power=spec.floor**2,
-        attack=_share(spec.attack_ms, rate_hz),
-        release=_share(spec.release_ms, rate_hz),
+        attack=share(spec.attack_ms, rate_hz),
+        release=share(spec.release_ms, rate_hz),
         exponent=spec.exponent,
         charge=spec.charge_hz / rate_hz,
         leak=spec.leak_hz / rate_hz,
         deaf=max(1, round(spec.refractory_ms * 1e-3 * rate_hz)),
     )
-
-
-def _share(time_ms: float, rate_hz: int) -> float:
-    return -math.expm1(-1e3 / (time_ms * rate_hz))

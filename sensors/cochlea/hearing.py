@@ -1,6 +1,7 @@
 """Sound to event chunks: pure, with the state in and out."""
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -10,7 +11,8 @@ from retempo.sensors.cochlea.erb import Floats
 from retempo.sensors.cochlea.kernel import spikes_of
 from retempo.sensors.cochlea.spec import CochleaSpec
 from retempo.sensors.cochlea.state import State, copy_of, new_state
-from retempo.sensors.errors import CochleaError
+from retempo.sensors.ears.ear import Ear, Hearing, Whole
+from retempo.sensors.ears.samples import checked
 from retempo.sensors.events import EventChunk, Times
 
 Kernel = Callable[
@@ -19,8 +21,6 @@ Kernel = Callable[
 
 # Bounds what the kernel sets aside for spikes.
 _PIECE = 1_024
-# A louder sample is no sound, and its square may leave the finite numbers.
-_LOUDEST = 1e6
 
 
 def hear(
@@ -37,18 +37,9 @@ def hear(
         kernel: the compiled one, or its twin.
 
     Raises:
-        CochleaError: a sample is no finite number or beyond a million times full scale, or the
-            shape is another.
+        CochleaError: see `ears.samples.checked`.
     """
-    sound = np.ascontiguousarray(samples, np.float64)
-    if sound.ndim != 1:
-        raise CochleaError(f"sound of shape {sound.shape}, expected (samples,); mix it down first")
-    wrong = np.flatnonzero(~(np.abs(sound) <= _LOUDEST))
-    if len(wrong):
-        raise CochleaError(
-            f"sample {state.heard + wrong[0]} of the sound is {sound[wrong[0]]:g}, expected a "
-            "finite number, full scale being 1; repair the recording"
-        )
+    sound = checked(samples, state.heard)
     after = copy_of(state)
     times, channels = [np.zeros(0, np.int64)], [np.zeros(0, np.uint16)]
     for begin in range(0, len(sound), _PIECE):
@@ -79,3 +70,17 @@ def _times_us(rate_hz: int, sample: NDArray[np.int64], share: Floats) -> Times:
     end = (sample + 1) * 1_000_000 // rate_hz
     t_us = np.rint((sample + share) * (1e6 / rate_hz)).astype(np.int64)
     return np.clip(t_us, begin + 1, end)
+
+
+def _hearing(spec: CochleaSpec, rate_hz: int, whole: Whole | None) -> Hearing[State]:
+    del whole
+    coefficients = coefficients_of(spec, rate_hz)
+    return Hearing(new_state(coefficients), partial(hear, coefficients), partial(_end, rate_hz))
+
+
+def _end(rate_hz: int, state: State) -> EventChunk:
+    t_end_us = state.heard * 1_000_000 // rate_hz
+    return EventChunk(np.zeros(0, np.int64), t_end_us, channel=np.zeros(0, np.uint16))
+
+
+EAR = Ear("gammatone", CochleaSpec, lambda spec: spec.channels, _hearing)

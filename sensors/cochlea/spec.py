@@ -1,9 +1,8 @@
 """What a cochlea is asked to be, whatever the rate of the sound."""
 
-import math
-
 import msgspec
 
+from retempo.sensors.ears.ear import check_numbers
 from retempo.sensors.errors import CochleaError
 
 _MAX_CHANNELS = 65_536
@@ -36,14 +35,7 @@ class CochleaSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     refractory_ms: float = 2.0
 
     def __post_init__(self) -> None:
-        for name in self.__struct_fields__:
-            value = getattr(self, name)
-            if not math.isfinite(value):
-                raise CochleaError(f"{name} is {value}, expected a finite number")
-            if value <= 0 and name not in ("leak_hz", "refractory_ms"):
-                raise CochleaError(f"{name} is {value:g}, expected more than 0")
-            if value < 0:
-                raise CochleaError(f"{name} is {value:g}, expected 0 or more")
+        check_numbers(self, may_be_zero=("leak_hz", "refractory_ms"))
         if self.channels > _MAX_CHANNELS:
             raise CochleaError(f"channels is {self.channels}, expected 1 to {_MAX_CHANNELS}")
         if self.low_hz >= self.high_hz:

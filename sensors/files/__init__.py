@@ -3,6 +3,6 @@
 from retempo.sensors.collect import read_all
 from retempo.sensors.files.nmnist import write_nmnist
 from retempo.sensors.files.recording import Recording
-from retempo.sensors.files.registry import FORMATS, hear_recording, open_recording
+from retempo.sensors.files.registry import FORMATS, open_recording
 
-__all__ = ["FORMATS", "Recording", "hear_recording", "open_recording", "read_all", "write_nmnist"]
+__all__ = ["FORMATS", "Recording", "open_recording", "read_all", "write_nmnist"]

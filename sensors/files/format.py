@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from retempo.sensors.columns import AnyColumns
+from retempo.sensors.ears.registry import EarSpec
 from retempo.sensors.errors import RecordingError
 from retempo.sensors.events import EventChunk
 from retempo.sensors.geometry import ChannelGeometry, Geometry, GridGeometry
@@ -16,13 +17,15 @@ class Opened:
 
     `may_go_back` says that times may go back by any amount, as in a table that somebody wrote: the
     watermarks of such a file are found in a pass of their own. `notes` are sentences that a person
-    who looks at the file should read: what the reader chose among what the file offers.
+    who looks at the file should read: what the reader chose among what the file offers. `heard_by`
+    is the ear of a sound.
     """
 
     geometry: Geometry
     decode: Callable[[], Iterator[AnyColumns]]
     may_go_back: bool = False
     notes: tuple[str, ...] = ()
+    heard_by: EarSpec | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +34,8 @@ class OpenRequest:
 
     `head` is the first bytes of the file, none for a folder. `geometry` is the caller's claim,
     `part` names one recording of a file that holds several, and `columns` what the columns of a
-    table hold, in their order; both are empty where the caller leaves them to the file.
+    table hold, in their order; both are empty where the caller leaves them to the file. `ear` hears
+    a sound, the default one if None.
     """
 
     path: Path
@@ -39,6 +43,7 @@ class OpenRequest:
     geometry: Geometry | None = None
     part: str = ""
     columns: str = ""
+    ear: EarSpec | None = None
 
 
 @dataclass(frozen=True, slots=True)

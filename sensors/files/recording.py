@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from retempo.sensors.columns import AnyColumns
+from retempo.sensors.ears.registry import EarSpec
 from retempo.sensors.events import EventChunk
 from retempo.sensors.files.chunking import chunk_any_order, chunk_forward
 from retempo.sensors.files.format import Opened
@@ -45,6 +46,11 @@ class Recording:
     def geometry(self) -> Geometry:
         """The sensor that the caller claimed, else the file's own, else the format's."""
         return self.opened.geometry
+
+    @property
+    def heard_by(self) -> EarSpec | None:
+        """The ear that hears the file, None where it holds events."""
+        return self.opened.heard_by
 
     def __iter__(self) -> Iterator[EventChunk]:
         if self.opened.may_go_back:

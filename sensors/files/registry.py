@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from retempo.sensors.cochlea import CochleaSpec
+from retempo.sensors.ears.registry import EarSpec
 from retempo.sensors.errors import GeometryError, RecordingError
 from retempo.sensors.files import (
     aedat2,
@@ -58,7 +58,7 @@ def open_recording(
     path: str | Path,
     *,
     geometry: Geometry | None = None,
-    cochlea: CochleaSpec | None = None,
+    ear: EarSpec | None = None,
     policy: Policy = "raise",
     chunk_events: int = 65_536,
     part: str = "",
@@ -66,8 +66,8 @@ def open_recording(
 ) -> Recording:
     """Open a recorded event file by its content, and by its suffix where that is silent.
 
-    `geometry` overrides what the file or its format says; `cochlea` hears a sound file, the default
-    one if None. `policy` says what follows from damage, see `Recording`. Only the head is read.
+    `geometry` overrides what the file or its format says; `ear` hears a sound file, the default one
+    if None. `policy` says what follows from damage, see `Recording`. Only the head is read.
 
     `part` names one recording of a file that holds several (a sample, a group, a topic), `columns`
     what the columns of a table hold, as in `"x,y,t_us,p"`, where the file does not say it. Both may
@@ -85,29 +85,11 @@ def open_recording(
         raise RecordingError(f"the policy is {policy!r}, expected one of {', '.join(POLICIES)}")
     head = _read_head(path)
     chosen = _choose(path, head)
-    if chosen is audio.FORMAT and cochlea is not None:
-        return Recording(
-            path, chosen.name, audio.open_sound(path, head, cochlea), policy, chunk_events
-        )
     try:
-        opened = chosen.open(OpenRequest(path, head, geometry, part, columns))
+        opened = chosen.open(OpenRequest(path, head, geometry, part, columns, ear))
     except GeometryError as error:
         raise RecordingError(f"{path} states a size that no sensor has: {error}") from error
     return Recording(path, chosen.name, opened, policy, chunk_events, part)
-
-
-def hear_recording(
-    path: str | Path, cochlea: CochleaSpec, *, chunk_events: int = 65_536
-) -> Recording:
-    """Open a sound file to be heard by another cochlea than the default one of `open_recording`.
-
-    Raises:
-        RecordingError: as `open_recording`, or the file is no sound.
-    """
-    path = Path(path)
-    head = _read_head(path)
-    opened = audio.open_sound(path, head, cochlea)
-    return Recording(path, audio.FORMAT.name, opened, chunk_events=chunk_events)
 
 
 def _read_head(path: Path) -> bytes:

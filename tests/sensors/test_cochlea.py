@@ -1,8 +1,6 @@
 """The cochlea: its pieces are its whole, its kernel is its twin, its times are right."""
 
 import math
-import re
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -180,16 +178,6 @@ def test_the_state_given_is_not_written_to() -> None:
 def test_stereo_is_not_taken_for_mono() -> None:
     with pytest.raises(CochleaError, match=r"sound of shape \(5, 2\), expected \(samples,\)"):
         hear_whole(np.zeros((5, 2)), 8_000, SMALL)
-
-
-def test_the_page_states_the_default_settings() -> None:
-    page = Path(__file__).resolve().parents[2] / "docs" / "cochlea.md"
-    table = page.read_text().partition("## The settings")[2].partition("\n## ")[0]
-    stated: dict[str, float] = {}
-    for row in re.findall(r"^\| (`.*?) \| (\S.*?) \|", table, re.MULTILINE):
-        names, values = re.findall(r"`(\w+)`", row[0]), row[1].split(", ")
-        stated |= {name: float(value) for name, value in zip(names, values, strict=True)}
-    assert stated == msgspec.structs.asdict(CochleaSpec())
 
 
 @pytest.mark.parametrize(

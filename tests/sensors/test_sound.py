@@ -10,7 +10,7 @@ import soundfile
 
 from retempo.sensors.cochlea import CochleaSpec, hear_whole
 from retempo.sensors.errors import RecordingError
-from retempo.sensors.files import hear_recording, open_recording, read_all
+from retempo.sensors.files import open_recording, read_all
 from retempo.sensors.files import sound as sound_files
 from retempo.sensors.geometry import ChannelGeometry, GridGeometry
 from retempo.sensors.summary import summarise
@@ -52,16 +52,18 @@ def test_a_long_sound_is_heard_in_pieces_as_if_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = write_word(tmp_path / "a.wav")
-    whole = summarise(hear_recording(path, FEW))
+    whole = summarise(open_recording(path, ear=FEW))
     monkeypatch.setattr(sound_files, "_PIECE_FRAMES", 77)
-    assert summarise(hear_recording(path, FEW)) == whole
+    assert summarise(open_recording(path, ear=FEW)) == whole
 
 
 def test_stereo_is_mixed_down(tmp_path: Path) -> None:
     word = make_word(200.0)
     soundfile.write(tmp_path / "a.wav", np.stack([word, np.zeros_like(word)], 1), 8_000, "FLOAT")
     soundfile.write(tmp_path / "b.wav", word / 2.0, 8_000, "FLOAT")
-    stereo, mono = (read_all(hear_recording(tmp_path / name, FEW)) for name in ("a.wav", "b.wav"))
+    stereo, mono = (
+        read_all(open_recording(tmp_path / name, ear=FEW)) for name in ("a.wav", "b.wav")
+    )
     assert stereo.t_us.tolist() == mono.t_us.tolist()
     assert len(mono) > 10
 
@@ -70,7 +72,7 @@ def test_a_claimed_row_of_channels_sets_how_many_hear(tmp_path: Path) -> None:
     path = write_word(tmp_path / "a.wav")
     recording = open_recording(path, geometry=ChannelGeometry(32))
     assert recording.geometry == ChannelGeometry(32)
-    assert summarise(recording).sha3_224 == summarise(hear_recording(path, FEW)).sha3_224
+    assert summarise(recording).sha3_224 == summarise(open_recording(path, ear=FEW)).sha3_224
     with pytest.raises(RecordingError, match=r"is heard by a row of channels, .* 34x34x2; give a"):
         open_recording(path, geometry=GridGeometry(34, 34))
 
@@ -99,11 +101,11 @@ def test_a_sound_that_ends_early_is_called_truncated(
 
 def test_a_wave_from_a_pipe_is_heard_to_its_end(tmp_path: Path) -> None:
     path = write_word(tmp_path / "a.wav")
-    whole = summarise(hear_recording(path, FEW))
+    whole = summarise(open_recording(path, ear=FEW))
     content = bytearray(path.read_bytes())
     content[4:8] = b"\xff\xff\xff\xff"
     path.write_bytes(content)
-    assert summarise(hear_recording(path, FEW)) == whole
+    assert summarise(open_recording(path, ear=FEW)) == whole
 
 
 def test_a_flac_from_a_pipe_is_refused_with_its_fix(tmp_path: Path) -> None:
@@ -114,7 +116,7 @@ def test_a_flac_from_a_pipe_is_refused_with_its_fix(tmp_path: Path) -> None:
     content[22:26] = bytes(4)
     path.write_bytes(content)
     with pytest.raises(RecordingError, match=r"a\.flac does not state its length, which the"):
-        hear_recording(path, FEW)
+        open_recording(path, ear=FEW)
 
 
 @pytest.mark.parametrize(
@@ -140,14 +142,14 @@ def test_a_number_that_is_no_sound_names_file_and_sample(tmp_path: Path) -> None
     word[1_234] = np.nan
     soundfile.write(tmp_path / "a.wav", word, 8_000, "FLOAT")
     with pytest.raises(RecordingError, match=r"a\.wav: sample 1234 of the sound is nan"):
-        read_all(hear_recording(tmp_path / "a.wav", FEW))
+        read_all(open_recording(tmp_path / "a.wav", ear=FEW))
 
 
 def test_a_rate_below_the_lowest_channel_is_refused_at_once(tmp_path: Path) -> None:
     path = write_word(tmp_path / "a.wav")
     spec = CochleaSpec(channels=2, low_hz=4_000.0, high_hz=5_000.0)
     with pytest.raises(RecordingError, match=r"a\.wav: sound at 8000 Hz reaches up to 3600 Hz"):
-        hear_recording(path, spec)
+        open_recording(path, ear=spec)
 
 
 def test_silence_is_a_recording_without_events(tmp_path: Path) -> None:
@@ -175,7 +177,7 @@ def test_a_published_spoken_digit_is_heard_when_its_authors_heard_it(
 ) -> None:
     folder = recordings_folder / "cochlea"
     times_s, _ = np.load(folder / "spoken_digit.lauscher70.npz")["arr_0"]
-    ours = read_all(hear_recording(folder / "spoken_digit.flac", CochleaSpec(channels=70)))
+    ours = read_all(open_recording(folder / "spoken_digit.flac", ear=CochleaSpec(channels=70)))
     bins = np.arange(0.0, 0.85, 0.05)
     theirs, heard = (np.histogram(t, bins)[0] for t in (times_s, ours.t_us * 1e-6))
     assert np.corrcoef(theirs, heard)[0, 1] > 0.6

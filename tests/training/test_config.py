@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from retempo.runtime.errors import ConfigError
 from retempo.sensors.cochlea import CochleaSpec
-from retempo.training.config import DataConfig, load_train_config
+from retempo.sensors.lauscher import LauscherSpec
+from retempo.training.config import DataConfig, TrainConfig, load_train_config
 from retempo.training.datasets import DATASETS, Request
 from retempo.training.errors import TrainingError
 
@@ -32,6 +34,29 @@ def test_a_committed_preset_loads(name: str) -> None:
     config = load_train_config(PRESETS / name)
     assert config.data.kind in DATASETS
     assert config.fit.validation == 0.0
+
+
+@pytest.mark.parametrize("name", TRAINING_PRESETS)
+def test_a_preset_without_another_ear_is_encoded_as_before_there_were_any(name: str) -> None:
+    """Results of benchmarks are kept by the hash of this."""
+    content = msgspec.json.decode(msgspec.json.encode(load_train_config(PRESETS / name)))
+    assert list(content) == ["data", "cochlea", "input", "network", "augment", "fit"]
+    assert list(content["cochlea"]) == [
+        *("channels", "low_hz", "high_hz", "level", "floor", "attack_ms", "release_ms"),
+        *("exponent", "charge_hz", "leak_hz", "refractory_ms"),
+    ]
+
+
+def test_another_ear_takes_the_place_of_the_cochlea(tmp_path: Path) -> None:
+    text = '[data]\nkind = "fsdd"\n[ear]\nkind = "lauscher"\nchannels = 70\n'
+    config = load_train_config(write(tmp_path, text))
+    assert config.heard_by == LauscherSpec(channels=70)
+    again = msgspec.json.decode(msgspec.json.encode(config), type=TrainConfig)
+    assert again == config
+    plainly = load_train_config(write(tmp_path, '[data]\nkind = "fsdd"\n'))
+    assert plainly.heard_by == CochleaSpec()
+    with pytest.raises(TrainingError, match=r"\[cochlea\] and \[ear\] are two ears; leave one out"):
+        load_train_config(write(tmp_path, text + "[cochlea]\nchannels = 70\n"))
 
 
 def test_a_data_path_starts_from_the_presets_folder(tmp_path: Path) -> None:
@@ -62,7 +87,7 @@ def test_a_preset_asks_for_its_data_with_all_that_it_says() -> None:
         labels=("yes", "no"),
         download=True,
         seed=3,
-        cochlea=CochleaSpec(channels=64),
+        ear=CochleaSpec(channels=64),
         cache=Path("/kept.npz"),
         held_out_speaker="theo",
     )
@@ -75,6 +100,7 @@ def test_a_preset_asks_for_its_data_with_all_that_it_says() -> None:
         ('words = ["yes", "no"]', r"\[data\] words is for the data set words, .* is 'folder'"),
         ('cache = "a.npz"', r"\[data\] cache is for the data set fsdd or words, .* is 'folder'"),
         ("[cochlea]\nchannels = 64", r"\[cochlea\] is for the data set fsdd or words, "),
+        ("[ear]\nkind = 'lauscher'", r"\[ear\] is for the data set fsdd or words, "),
     ],
 )
 def test_a_key_that_the_data_set_would_ignore_is_refused(
@@ -121,6 +147,15 @@ def test_a_network_that_cannot_be_is_refused(tmp_path: Path, line: str, message:
         ('[input]\ndt = "10 minutes"', "is no duration"),
         ("[cochlea]\nchanels = 64", "unknown key 'cochlea.chanels'; did you mean cochlea.channels"),
         ("[cochlea]\nlow_hz = nan", r"low_hz is nan, expected a finite number - at \$.cochlea"),
+        (
+            "[ear]\nkind = 'lauscher'\nchanels = 64",
+            "unknown key 'ear.chanels'; did you mean ear.ch",
+        ),
+        (
+            "[ear]\nkind = 'gammatone'",
+            "ear.kind is 'gammatone', expected lauscher or speech2spikes",
+        ),
+        ("[ear]\nchannels = 64", "ear.kind is None, expected lauscher or speech2spikes"),
         ("[cochlea]\nlow_hz = 9e3", "low_hz is 9000, expected less than high_hz, 8000"),
         ('[input]\nbin_mode = "median"', "Invalid enum value 'median'"),
         ('[input]\nbin_unit = "0ms"', "expected a positive multiple of 1 us"),

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
+from retempo.exporters.description import ChannelSpec, InputSpec
 from retempo.sensors.cochlea import CochleaSpec
 from retempo.training.config import DataConfig, TrainConfig
 from retempo.training.datasets import Request
@@ -30,15 +31,16 @@ def test_the_curve_shows_the_loss_of_however_few_epochs(epochs: int) -> None:
     assert blue.sum() > 30
 
 
-def test_the_tests_of_a_run_are_heard_by_its_cochlea_and_spoken_by_who_was_held_out(
+def test_the_tests_of_a_run_are_heard_by_its_ear_and_spoken_by_who_was_held_out(
     tmp_path: Path,
 ) -> None:
     data, spec = Path("digits"), CochleaSpec(channels=64)
+    heard = InputSpec(ChannelSpec(64))
     config = TrainConfig(data=DataConfig(kind="fsdd", held_out_speaker="theo"), cochlea=spec)
     written = encode_history(History(config, 0, 9, 0, 1, 1.0, 1, {}, []))
     (tmp_path / HISTORY_FILE).write_bytes(written)
-    assert request_for_test(tmp_path, data, ["a", "b"]) == Request(
-        "test", data, ("a", "b"), cochlea=spec, held_out_speaker="theo"
+    assert request_for_test(tmp_path, data, ["a", "b"], heard) == Request(
+        "test", data, ("a", "b"), ear=spec, held_out_speaker="theo"
     )
     bare = Request("test", data, ("a", "b"))
-    assert request_for_test(tmp_path / "no run", data, ["a", "b"]) == bare
+    assert request_for_test(tmp_path / "no run", data, ["a", "b"], heard) == bare

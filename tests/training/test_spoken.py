@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from retempo.sensors.cochlea import CochleaSpec
-from retempo.sensors.files import hear_recording, read_all
+from retempo.sensors.files import open_recording, read_all
 from retempo.sensors.geometry import ChannelGeometry
 from retempo.training.datasets import Dataset, Request, Split, open_dataset, spike_cache, spoken
 from retempo.training.errors import DatasetError
@@ -19,7 +19,7 @@ FEW = CochleaSpec(channels=16, charge_hz=4_000.0, leak_hz=50.0)
 
 
 def names(kind: str, split: Split, folder: Path, **more: object) -> list[str]:
-    dataset = open_dataset(kind, Request(split, folder, cochlea=FEW, **more))  # type: ignore[arg-type]
+    dataset = open_dataset(kind, Request(split, folder, ear=FEW, **more))  # type: ignore[arg-type]
     return list(dataset.names)
 
 
@@ -60,13 +60,13 @@ def test_fsdd_may_hold_a_speaker_out(tmp_path: Path) -> None:
 
 def test_a_take_is_labelled_by_its_digit_and_heard_by_the_cochlea_asked_for(tmp_path: Path) -> None:
     write_takes(tmp_path)
-    dataset = open_dataset("fsdd", Request("test", tmp_path, cochlea=FEW))
+    dataset = open_dataset("fsdd", Request("test", tmp_path, ear=FEW))
     assert dataset.labels == tuple("0123456789")
     assert dataset.geometry == ChannelGeometry(16)
     item = dataset[dataset.names.index("7_ann_4.wav")]
     assert item.label == 7
     assert len(item.events) > 10
-    assert_same_events(item.events, read_all(hear_recording(tmp_path / "7_ann_4.wav", FEW)))
+    assert_same_events(item.events, read_all(open_recording(tmp_path / "7_ann_4.wav", ear=FEW)))
 
 
 def test_fsdd_without_takes_of_a_split_says_which_takes_are_which(tmp_path: Path) -> None:
@@ -137,7 +137,7 @@ def test_words_without_a_split_are_split_by_a_hash_of_their_speaker(tmp_path: Pa
 
 def test_chosen_words_keep_their_order(tmp_path: Path) -> None:
     write_words(tmp_path, ["train/a/1.wav", "train/b/1.wav", "train/c/1.wav", "test/a/1.wav"])
-    dataset = open_dataset("words", Request("train", tmp_path, labels=("c", "a"), cochlea=FEW))
+    dataset = open_dataset("words", Request("train", tmp_path, labels=("c", "a"), ear=FEW))
     assert dataset.labels == ("c", "a")
     assert [dataset.labels[target] for target in dataset.targets] == ["a", "c"]
     with pytest.raises(DatasetError, match="has no word 'd'; it has a, b, c"):
@@ -177,20 +177,20 @@ def test_an_empty_or_missing_folder_is_refused(tmp_path: Path, kind: str, messag
 def test_a_damaged_sound_names_its_file(tmp_path: Path) -> None:
     write_words(tmp_path, ["train/a/1.wav", "train/b/1.wav", "test/a/1.wav"])
     (tmp_path / "train/a/1.wav").write_bytes(b"RIFF")
-    dataset = open_dataset("words", Request("train", tmp_path, cochlea=FEW))
+    dataset = open_dataset("words", Request("train", tmp_path, ear=FEW))
     with pytest.raises(DatasetError, match=r"train/a/1\.wav is no readable sound"):
         dataset[0]
 
 
 def open_cached(folder: Path, cache: Path, cochlea: CochleaSpec = FEW) -> Dataset:
-    return open_dataset("fsdd", Request("train", folder, cochlea=cochlea, cache=cache))
+    return open_dataset("fsdd", Request("train", folder, ear=cochlea, cache=cache))
 
 
 def test_kept_events_are_those_that_are_heard_and_are_heard_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_takes(tmp_path / "fsdd")
-    dataset = open_dataset("fsdd", Request("train", tmp_path / "fsdd", cochlea=FEW))
+    dataset = open_dataset("fsdd", Request("train", tmp_path / "fsdd", ear=FEW))
     heard = [dataset[index].events for index in range(len(dataset))]
     cache = tmp_path / "deep" / "events.npz"
     open_cached(tmp_path / "fsdd", cache)
@@ -225,7 +225,7 @@ def test_a_stale_or_damaged_cache_is_made_anew(tmp_path: Path, change: str) -> N
         method = before.index(b"PK\x01\x02") + 10
         file.write_bytes(before[:method] + b"\x63" + before[method + 1 :])
     kept = open_cached(folder, cache, cochlea)
-    heard = open_dataset("fsdd", Request("train", folder, cochlea=cochlea))
+    heard = open_dataset("fsdd", Request("train", folder, ear=cochlea))
     assert len(kept) == len(heard)
     for index in range(len(heard)):
         assert_same_events(kept[index].events, heard[index].events)

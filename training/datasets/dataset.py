@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from retempo.sensors.ears.registry import EarSpec
 from retempo.sensors.events import EventChunk
 from retempo.sensors.geometry import Geometry
 from retempo.training.errors import DatasetError
@@ -22,7 +23,8 @@ class Dataset:
     """Labelled recordings of one sensor.
 
     `names[i]` and `targets[i]` are known at once; `load(i)` reads or makes the events of recording
-    `i`, the same ones at each call. A target is an index into `labels`.
+    `i`, the same ones at each call. A target is an index into `labels`. `ear` is what hears them,
+    None where they are no sound.
 
     Raises:
         DatasetError: there is no recording, names and targets differ in length, or a target has no
@@ -35,6 +37,7 @@ class Dataset:
     names: tuple[str, ...]
     targets: tuple[int, ...]
     load: Callable[[int], EventChunk]
+    ear: EarSpec | None = None
 
     def __post_init__(self) -> None:
         if not self.names:

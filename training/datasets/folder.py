@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from retempo.sensors.cochlea import CochleaSpec
+from retempo.sensors.ears.registry import EarSpec
 from retempo.sensors.errors import SensorError
 from retempo.sensors.events import EventChunk
 from retempo.sensors.files import Recording, open_recording, read_all
@@ -17,7 +17,7 @@ from retempo.training.errors import DatasetError
 def open_folder(
     folder: str | Path,
     labels: Sequence[str] | None = None,
-    cochlea: CochleaSpec | None = None,
+    ear: EarSpec | None = None,
     *,
     geometry: Geometry | None = None,
     policy: Policy = "raise",
@@ -30,7 +30,7 @@ def open_folder(
     Args:
         folder: the folder.
         labels: all labels in their order; those that occur, in order, if None.
-        cochlea: what hears files of sound; the default one if None.
+        ear: what hears files of sound; the default one if None.
         geometry: the sensor, where the files do not say; their own if None.
         policy: what follows from damage, see `sensors.files.Recording`.
 
@@ -52,22 +52,23 @@ def open_folder(
 
     def opened(path: Path) -> Recording:
         try:
-            return open_recording(path, geometry=geometry, cochlea=cochlea, policy=policy)
+            return open_recording(path, geometry=geometry, ear=ear, policy=policy)
         except SensorError as error:
             raise DatasetError(str(error)) from error
 
-    sensor = opened(paths[0]).geometry
+    first = opened(paths[0])
 
     def load(index: int) -> EventChunk:
-        return _read(opened(paths[index]), sensor, paths[0])
+        return _read(opened(paths[index]), first)
 
     return Dataset(
         name=str(folder),
-        geometry=sensor,
+        geometry=first.geometry,
         labels=known,
         names=tuple(str(path.relative_to(folder)) for path in paths),
         targets=tuple(known.index(label) for _, label in found),
         load=load,
+        ear=first.heard_by,
     )
 
 
@@ -80,10 +81,10 @@ def open_folder_split(request: Request) -> Dataset:
     folder = folder_of(request, "folder")
     split = folder / request.split
     if split.is_dir():
-        return open_folder(split, request.labels, request.cochlea)
+        return open_folder(split, request.labels, request.ear)
     if request.split != "train":
         raise DatasetError(f"{folder} has no folder {request.split!r}; name the test folder itself")
-    return open_folder(folder, request.labels, request.cochlea)
+    return open_folder(folder, request.labels, request.ear)
 
 
 def _labelled_files(folder: Path) -> Iterator[tuple[Path, str]]:
@@ -110,14 +111,15 @@ def _entries(folder: Path) -> list[Path]:
         raise DatasetError(f"cannot read the folder {folder}: {error.strerror}") from error
 
 
-def _read(recording: Recording, geometry: Geometry, first: Path) -> EventChunk:
+def _read(recording: Recording, first: Recording) -> EventChunk:
     try:
         events = read_all(recording)
     except SensorError as error:
         raise DatasetError(str(error)) from error
-    if recording.geometry != geometry:
+    if recording.geometry != first.geometry:
         raise DatasetError(
-            f"{recording.path} is {recording.geometry}, {first} is {geometry}; keep one sensor a "
+            f"{recording.path} is {recording.geometry}, {first.path} is {first.geometry}; "
+            "keep one sensor a "
             "folder"
         )
     return events

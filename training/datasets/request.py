@@ -1,11 +1,11 @@
 """What a data set is asked for."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from retempo.sensors.cochlea import CochleaSpec
+from retempo.sensors.ears.registry import DEFAULT, EarSpec
 from retempo.training.datasets.dataset import Dataset
 from retempo.training.errors import DatasetError
 
@@ -18,7 +18,7 @@ class Request:
 
     `path` is the folder on disk, None for a data set that needs none. `labels` fixes the labels and
     their order, as when a test set is read for a trained network. `download` allows to fetch what
-    is missing. `seed` is that of the simulated sensor, for data sets that have one. `cochlea` hears
+    is missing. `seed` is that of the simulated sensor, for data sets that have one. `ear` hears
     data sets of sound; `cache` is a file to keep its events in, one a split; `held_out_speaker`
     splits by speaker, where a data set names its speakers.
     """
@@ -28,7 +28,7 @@ class Request:
     labels: tuple[str, ...] | None = None
     download: bool = False
     seed: int = 0
-    cochlea: CochleaSpec = field(default_factory=CochleaSpec)
+    ear: EarSpec = DEFAULT
     cache: Path | None = None
     held_out_speaker: str | None = None
 

@@ -12,14 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retempo.exporters.files import write_atomically
-from retempo.sensors.cochlea import CochleaSpec
+from retempo.sensors.ears.registry import EarSpec
 from retempo.sensors.events import EventChunk
 from retempo.training.errors import DatasetError
 
 # A damaged archive may also claim to be packed or locked in a way that Python cannot undo.
 _DAMAGED = (OSError, KeyError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
-# Raise it where the cochlea's events change for the same settings.
+# Raise it where an ear's events change for the same settings.
 _VERSION = 1
 
 Columns = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint16]]
@@ -29,18 +29,18 @@ def cached(
     file: Path,
     folder: Path,
     paths: Sequence[Path],
-    cochlea: CochleaSpec,
+    ear: EarSpec,
     load: Callable[[int], EventChunk],
 ) -> Callable[[int], EventChunk]:
     """Return a `load` that reads from the cache; it is made anew where it is not of this data set.
 
-    What is kept belongs to the cochlea's settings and to name, size and time of change of each
+    What is kept belongs to the ear's settings and to name, size and time of change of each
     file: where any of these differs, or the cache is damaged, everything is heard again.
 
     Raises:
         DatasetError: a recording cannot be heard, or the cache cannot be written.
     """
-    key = key_of(folder, paths, cochlea)
+    key = key_of(folder, paths, ear)
     columns = _read(file, key, len(paths))
     if columns is None:
         columns = _joined([load(index) for index in range(len(paths))])
@@ -59,9 +59,9 @@ def cached(
     return load_kept
 
 
-def key_of(folder: Path, paths: Sequence[Path], cochlea: CochleaSpec) -> str:
+def key_of(folder: Path, paths: Sequence[Path], ear: EarSpec) -> str:
     """Return the hash of all that the events of a data set follow from."""
-    digest = hashlib.sha256(f"{_VERSION}\n".encode() + msgspec.json.encode(cochlea))
+    digest = hashlib.sha256(f"{_VERSION}\n".encode() + msgspec.json.encode(ear))
     for path in paths:
         try:
             stat = path.stat()

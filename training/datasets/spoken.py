@@ -1,15 +1,14 @@
-"""Sound files with a word each, heard by a cochlea when they are asked for."""
+"""Sound files with a word each, heard by an ear when they are asked for."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from retempo.sensors.cochlea import CochleaSpec
+from retempo.sensors.ears.registry import EarSpec, geometry_of
 from retempo.sensors.errors import SensorError
 from retempo.sensors.events import EventChunk
-from retempo.sensors.files import hear_recording, read_all
-from retempo.sensors.geometry import ChannelGeometry
+from retempo.sensors.files import open_recording, read_all
 from retempo.training.datasets.dataset import Dataset
 from retempo.training.datasets.request import Request
 from retempo.training.datasets.spike_cache import cached
@@ -29,7 +28,7 @@ def open_spoken(
     """Make a data set of sound files; with a cache they are all heard now, else one by one.
 
     Args:
-        request: its cochlea and its cache are used.
+        request: its ear and its cache are used.
         folder: what the files' names start from.
         spoken: the files, in the order of the data set; each word is one of `labels`.
         labels: all words.
@@ -40,30 +39,34 @@ def open_spoken(
     paths = [each.path for each in spoken]
 
     def load(index: int) -> EventChunk:
-        return hear_file(paths[index], request.cochlea)
+        return hear_file(paths[index], request.ear)
 
     heard = None
     if request.cache is not None:
         file = request.cache.with_name(f"{request.cache.stem}-{request.split}.npz")
-        heard = cached(file, folder, paths, request.cochlea, load)
+        heard = cached(file, folder, paths, request.ear, load)
     return Dataset(
         name=str(folder),
-        geometry=ChannelGeometry(request.cochlea.channels),
+        geometry=geometry_of(request.ear),
         labels=labels,
         names=tuple(str(path.relative_to(folder)) for path in paths),
         targets=tuple(labels.index(each.word) for each in spoken),
         load=load if heard is None else heard,
+        ear=request.ear,
     )
 
 
-def hear_file(path: Path, cochlea: CochleaSpec) -> EventChunk:
+def hear_file(path: Path, ear: EarSpec) -> EventChunk:
     """Hear a sound file whole.
 
     Raises:
         DatasetError: it is missing, damaged or no sound.
     """
     try:
-        events = read_all(hear_recording(path, cochlea))
+        recording = open_recording(path, ear=ear)
+        if recording.heard_by is None:
+            raise DatasetError(f"{path} is {recording.format}, expected a sound file")
+        events = read_all(recording)
     except SensorError as error:
         raise DatasetError(str(error)) from error
     return replace(events, stream=path.stem)
