@@ -6,15 +6,17 @@ fit, and stops at the first event beyond it, so that the caller closes the oldes
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
+from numba.extending import overload
 from numpy.typing import NDArray
 
 from retempo.exporters.description import ChannelSpec, InputSpec
 from retempo.runtime.errors import InputError
 from retempo.sensors.events import Addresses, EventChunk, Polarities, Times
+from retempo.sensors.evt.packed import ON_AT, TIME_AT, X_MASK, Y_BITS, Y_MASK, Words
 from retempo.sensors.geometry import ChannelGeometry, Geometry, GridGeometry
 
 Bins = NDArray[np.float32]
@@ -22,9 +24,12 @@ Counts = NDArray[np.int64]
 Index = NDArray[np.int32]
 Mask = NDArray[np.bool_]
 
-# What the kernel counts, by position in `counts`; LATEST is the highest bin that got an event.
-BINNED, LATE, INVALID, MASKED, LATEST = range(5)
+# What the kernel counts, by position in `counts`; LATEST is the highest bin that got an event,
+# OLDEST the lowest that can still get one.
+BINNED, LATE, INVALID, MASKED, LATEST, OLDEST = range(6)
 NO_BIN = np.iinfo(np.int64).min
+# More bins than any silence takes; the sum with a bin's number is still a number.
+FOREVER = 1 << 61
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -123,8 +128,8 @@ def columns_of(chunk: EventChunk) -> Columns:
 
 def new_counts() -> Counts:
     """Return counts of nothing."""
-    counts = np.zeros(5, np.int64)
-    counts[LATEST] = NO_BIN
+    counts = np.zeros(6, np.int64)
+    counts[LATEST] = counts[OLDEST] = NO_BIN
     return counts
 
 
@@ -153,32 +158,146 @@ def bin_events(
     `first_bin + k`, see `runtime.bin_modes.Cut`; `counts` is added to; make it with `new_counts`.
     An event outside the sensor never moves time on.
 
-    Shapes: event columns `(events,)`, `window` `(open bins * parts, inputs)`, `counts` `(5,)`.
+    Shapes: event columns `(events,)`, `window` `(open bins * parts, inputs)`, `counts` `(6,)`.
     """
+    patience = window.shape[0] // parts - 1
+    end: int = _place(
+        (t_us, x, y, on),
+        begin,
+        first_bin,
+        head,
+        dt_us,
+        parts,
+        unit_us,
+        patience,
+        FOREVER,
+        columns,
+        rows,
+        plane,
+        mask,
+        window,
+        counts,
+    )
+    return end
+
+
+@njit(cache=True, nogil=True)
+def bin_packed(
+    words: Words,
+    base_us: int,
+    begin: int,
+    first_bin: int,
+    dt_us: int,
+    parts: int,
+    unit_us: int | None,
+    patience: int,
+    silence: int,
+    columns: Index,
+    rows: Index,
+    plane: int,
+    mask: Mask,
+    window: Bins,
+    counts: Counts,
+) -> int:  # pragma: no cover - compiled
+    """As `bin_events`, for the packed events of `sensors.evt` and a window of any length.
+
+    An event is late where it lies more than `patience` bins before the latest one. An event more
+    than `silence` bins after the latest binned one ends the call, too.
+    """
+    end: int = _place(
+        (words, base_us),
+        begin,
+        first_bin,
+        0,
+        dt_us,
+        parts,
+        unit_us,
+        patience,
+        silence,
+        columns,
+        rows,
+        plane,
+        mask,
+        window,
+        counts,
+    )
+    return end
+
+
+def _event(events: Any, i: Any) -> Any:
+    """Return time, x, y and polarity of an event; compiled for columns and for packed events."""
+    raise NotImplementedError
+
+
+@overload(_event, strict=False)
+def _event_of(events: Any, i: int) -> Any:  # pragma: no cover - compiled
+    del i
+    if len(events) == 4:
+        return lambda events, i: (events[0][i], events[1][i], events[2][i], events[3][i])
+    return lambda events, i: (
+        events[1] + (events[0][i] >> TIME_AT),
+        np.uint16((events[0][i] >> Y_BITS) & X_MASK),
+        np.uint16(events[0][i] & Y_MASK),
+        (events[0][i] >> ON_AT) & 1,
+    )
+
+
+@njit(cache=True, nogil=True)
+def _place(
+    events: Any,
+    begin: int,
+    first_bin: int,
+    head: int,
+    dt_us: int,
+    parts: int,
+    unit_us: int | None,
+    patience: int,
+    silence: int,
+    columns: Index,
+    rows: Index,
+    plane: int,
+    mask: Mask,
+    window: Bins,
+    counts: Counts,
+) -> Any:  # pragma: no cover - compiled
+    """Do what `bin_events` and `bin_packed` do."""
     opened = window.shape[0] // parts
-    low = first_bin * dt_us
-    high = low + opened * dt_us
+    origin = first_bin * dt_us
+    high = origin + opened * dt_us
+    oldest = max(first_bin, counts[OLDEST])
+    low = oldest * dt_us
     bin_low = high
     bin_high = high
     slot = 0
-    for i in range(begin, t_us.shape[0]):
-        if x[i] >= columns.shape[0] or y[i] >= rows.shape[0]:
-            counts[INVALID] += 1
+    ahead = 0
+    size = len(events[0])
+    latest = counts[LATEST]
+    # Counts in memory would be a chain of writes and reads from event to event.
+    invalid, late, masked = 0, 0, 0
+    i = np.uint64(begin)
+    while i < np.uint64(size):
+        t, x, y, on = _event(events, i)
+        if x >= columns.shape[0] or y >= rows.shape[0]:
+            invalid += 1
+            i += np.uint64(1)
             continue
-        t = t_us[i]
         if t >= high:
-            return i
+            break
         if t < low:
-            counts[LATE] += 1
-            continue
-        if mask.size > 0 and mask[y[i], x[i]]:
-            counts[MASKED] += 1
+            late += 1
+            i += np.uint64(1)
             continue
         # Events come in runs of one bin: dividing once a run is twice as fast as once an event.
         if t < bin_low or t >= bin_high:
-            ahead = (t - low) // dt_us
+            ahead = (t - origin) // dt_us
+            late_before = first_bin + ahead - patience
+            silent_until = latest + 1 + silence
+            if latest != NO_BIN and late_before > max(silent_until, first_bin):
+                break
+            oldest = max(oldest, late_before)
+            low = oldest * dt_us
             slot = (head + ahead) % opened
-            bin_low = low + ahead * dt_us
+            bin_low = origin + ahead * dt_us
             bin_high = bin_low + dt_us
             # None is a type of its own to Numba: bins of one part have a kernel without this.
             if unit_us is not None:
@@ -186,13 +305,53 @@ def bin_events(
                 slot = slot * parts + unit - bin_low // unit_us
                 bin_low = max(bin_low, unit * unit_us)
                 bin_high = min(bin_high, (unit + 1) * unit_us)
-            counts[LATEST] = max(counts[LATEST], first_bin + ahead)
-        address = columns[x[i]] + rows[y[i]]
-        if on[i]:
-            address += plane
-        window[slot, address] += np.float32(1.0)
-        counts[BINNED] += 1
-    return int(t_us.shape[0])
+        if mask.size > 0 and mask[y, x]:
+            masked += 1
+            i += np.uint64(1)
+            continue
+        latest = max(latest, first_bin + ahead)
+        row = window[slot]
+        if mask.size > 0:
+            row[columns[x] + rows[y] + plane * np.int64(on)] += np.float32(1.0)
+            i += np.uint64(1)
+        else:
+            i = _run(events, i, bin_low, bin_high, columns, rows, plane, row)
+    end = int(i)
+    counts[BINNED] += end - begin - invalid - late - masked
+    counts[LATE] += late
+    counts[INVALID] += invalid
+    counts[MASKED] += masked
+    counts[LATEST] = latest
+    counts[OLDEST] = oldest
+    return end
+
+
+@njit(cache=True, nogil=True)
+def _run(
+    events: Any,
+    begin: Any,
+    low: Any,
+    high: Any,
+    columns: Index,
+    rows: Index,
+    plane: int,
+    row: Bins,
+) -> Any:  # pragma: no cover - compiled
+    """Add events as long as they lie on the sensor and in one bin; return the first that does not.
+
+    A loop of its own keeps all that it needs in registers.
+    """
+    width, height = columns.shape[0], rows.shape[0]
+    # Unsigned indices need no look at their sign.
+    size = np.uint64(len(events[0]))
+    i = np.uint64(begin)
+    while i < size:
+        t, x, y, on = _event(events, i)
+        if x >= width or y >= height or t < low or t >= high:
+            break
+        row[np.uint64(columns[x] + rows[y] + plane * np.int64(on))] += np.float32(1.0)
+        i += np.uint64(1)
+    return i
 
 
 def bin_events_numpy(
@@ -233,6 +392,7 @@ def bin_events_numpy(
     counts[:LATEST] += np.array([kept.sum(), late.sum(), (~inside).sum(), masked.sum()])
     if len(ahead):
         counts[LATEST] = max(counts[LATEST], first_bin + ahead.max())
+    counts[OLDEST] = max(counts[OLDEST], first_bin)
     return end
 
 

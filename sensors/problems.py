@@ -8,6 +8,12 @@ from typing import Literal, get_args
 Policy = Literal["skip", "stop", "raise"]
 POLICIES: tuple[Policy, ...] = get_args(Policy)
 
+# How an error ends that a policy could pass over.
+MEND = (
+    "copy or record it again, or keep what is good with the policy skip (drop and count it) or "
+    "stop (end there)"
+)
+
 # Every kind that a decoder may count, and what it means to a person.
 KINDS: dict[str, str] = {
     "outside": "events at addresses that the sensor does not have",

@@ -3,6 +3,8 @@
 Numba's cache watches only the file of the outermost function: after a change here, delete it.
 """
 
+from typing import Any
+
 from numba import njit
 
 from retempo.sensors.evt.packed import TIME_AT, TIME_BITS, X_BITS, X_MASK, Y_BITS, Words
@@ -39,7 +41,7 @@ MOST_WRAPS_3, MOST_WRAPS_2 = 1 << (TIME_BITS - 25), 1 << (TIME_BITS - 35)
 
 @njit(cache=True, nogil=True)
 def note(
-    found: Found, kind: int, kept: int, word: int, count: int, before: int, after: int
+    found: Found, kind: Any, kept: Any, word: Any, count: Any, before: Any, after: Any
 ) -> None:  # pragma: no cover - compiled
     """Count a problem; keep what the first one is about."""
     found[kind] += count
@@ -50,7 +52,7 @@ def note(
 
 @njit(cache=True, nogil=True)
 def time_high(
-    value: int, bits: int, unit: int, at: int, events: int, state: State, found: Found
+    value: Any, bits: Any, unit: Any, at: Any, events: Any, state: State, found: Found
 ) -> None:  # pragma: no cover - compiled
     """Move the clock to a TIME_HIGH of `bits` bits that counts `1 << unit` us.
 
@@ -93,7 +95,7 @@ def time_high(
 
 @njit(cache=True, nogil=True)
 def timeless(
-    count: int, at: int, events: int, state: State, found: Found
+    count: Any, at: Any, events: Any, state: State, found: Found
 ) -> None:  # pragma: no cover - compiled
     """Count events whose time is not known; before the first time they are nothing unusual."""
     if state[HIGH] == NONE:
@@ -104,16 +106,16 @@ def timeless(
 
 @njit(cache=True, nogil=True)
 def append(
-    time_us: int,
-    base_us: int,
-    address: int,
-    mask: int,
-    at: int,
-    events: int,
+    time_us: Any,
+    base_us: Any,
+    address: Any,
+    mask: Any,
+    at: Any,
+    events: Any,
     state: State,
     found: Found,
     packed: Words,
-) -> int:  # pragma: no cover - compiled
+) -> Any:  # pragma: no cover - compiled
     """Append an event for each bit of a mask; `address` is that of its lowest.
 
     No sensor has addresses that do not fit into the bits of x.
@@ -137,7 +139,7 @@ def append(
 
 
 @njit(cache=True, nogil=True)
-def forward(packed: Words, begin: int, end: int, last: int) -> bool:  # pragma: no cover - compiled
+def forward(packed: Words, begin: Any, end: Any, last: Any) -> Any:  # pragma: no cover - compiled
     """Whether the times of packed events from `begin` on never go back."""
     if begin == end:
         return True
@@ -149,7 +151,7 @@ def forward(packed: Words, begin: int, end: int, last: int) -> bool:  # pragma: 
 
 
 @njit(cache=True, nogil=True)
-def bits_set(mask: int) -> int:  # pragma: no cover - compiled
+def bits_set(mask: Any) -> Any:  # pragma: no cover - compiled
     """How many bits of a mask of 32 are set."""
     count = 0
     while mask:

@@ -1,6 +1,6 @@
 """EVT decoders that take any piece of bytes: a file's, a socket's or a camera's."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from retempo.sensors.byte_decoder import Buffer, ByteDecoder, Carried, whole_records
 from retempo.sensors.columns import Columns, join, no_events
+from retempo.sensors.errors import RecordingError
 from retempo.sensors.evt.clock import BITS_2, BITS_3, MOST_AT_ONCE, UNIT_2, UNIT_3
 from retempo.sensors.evt.evt2 import pack_evt2, pack_evt21
 from retempo.sensors.evt.evt3 import pack_evt3
@@ -31,7 +32,7 @@ from retempo.sensors.evt.state import (
     new_state,
     nothing_found,
 )  # fmt: skip
-from retempo.sensors.problems import NO_PROBLEMS, Problems, both, problem
+from retempo.sensors.problems import MEND, NO_PROBLEMS, Policy, Problems, both, problem
 
 Version = Literal["2", "2.1", "3"]
 ByteOrder = Literal["little", "big", "legacy"]
@@ -183,3 +184,36 @@ def evt_decoder(
         feed,
         lambda running: no_events(finish(coding, running)),
     )
+
+
+def packed_pieces(
+    coding: Coding, pieces: Iterable[Buffer], policy: Policy, name: str, first_byte: int = 0
+) -> Iterator[Packed]:
+    """Decode bytes to blocks of packed events; a block is valid until the next is asked for.
+
+    Args:
+        coding: the version and the order of the bytes.
+        pieces: the bytes, however they are cut.
+        policy: what follows from damage, as for `files.Recording`.
+        name: what an error begins with.
+        first_byte: where the bytes begin, for texts that name one.
+
+    Raises:
+        RecordingError: the policy is `raise` and there is a problem.
+    """
+    running, problems = start(), NO_PROBLEMS
+    for data in pieces:
+        running, words, offset = next_words(coding, running, data)
+        found, events = nothing_found(), 0
+        for block in blocks_of(coding, running, words, found, _KERNELS[coding.version]):
+            problems = problems_of(coding, found, first_byte + offset)
+            if problems and policy != "skip":
+                yield block.part(0, problems.kept - events)
+                break
+            yield block
+            events += len(block.words)
+        if problems and policy != "skip":
+            break
+    problems = problems or finish(coding, running)
+    if problems and policy == "raise":
+        raise RecordingError(f"{name}: {problems.text}; {MEND}")

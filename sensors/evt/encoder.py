@@ -116,7 +116,7 @@ def encode_evt3(
             out[words] = y[i]
             words += 1
             written[ROW] = y[i]
-        base = min(np.int64(x[i]), width - VECTOR_PIXELS)
+        base: Any = min(np.int64(x[i]), np.int64(width - VECTOR_PIXELS))
         end, mask = i + 1, 1 << (x[i] - base)
         # Duplicates and a way back need words of their own.
         while base >= 0 and end < size and x[end] > x[end - 1] and x[end] < base + VECTOR_PIXELS:

@@ -50,12 +50,12 @@ def pack_evt2(
             high = np.uint64((state[HIGH] << UNIT_2) - base_us)
             first, started = i, events
             for j in range(np.uint64(i), np.uint64(end)):
-                word = np.uint64(words[j])
-                if word >= np.uint64(0x20000000):
+                event = np.uint64(words[j])
+                if event >= np.uint64(0x20000000):
                     break
-                time = high + ((word >> np.uint64(22)) & np.uint64(63))
-                on = (word >> np.uint64(28)) << np.uint64(ON_AT)
-                address = on | (word & np.uint64(0x3FFFFF))
+                time = high + ((event >> np.uint64(22)) & np.uint64(63))
+                on = (event >> np.uint64(28)) << np.uint64(ON_AT)
+                address = on | (event & np.uint64(0x3FFFFF))
                 packed[np.uint64(events)] = np.int64((time << np.uint64(TIME_AT)) | address)
                 events += 1
                 i += 1
@@ -79,7 +79,7 @@ def pack_evt2(
 
 @njit(cache=True, nogil=True)
 def _note_steps_back(
-    packed: Words, begin: int, end: int, at: int, base_us: int, state: State, found: Found
+    packed: Words, begin: Any, end: Any, at: Any, base_us: Any, state: State, found: Found
 ) -> None:  # pragma: no cover - compiled
     """Count every event before the one before it, where each word is an event."""
     last = state[LAST]

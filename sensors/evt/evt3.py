@@ -106,8 +106,8 @@ def pack_evt3(
 
 @njit(cache=True, nogil=True)
 def _ordinary(
-    words: NDArray[np.uint16], begin: int, end: int, high: int, ticks: int
-) -> int:  # pragma: no cover - compiled
+    words: NDArray[np.uint16], begin: Any, end: Any, high: Any, ticks: Any
+) -> Any:  # pragma: no cover - compiled
     """Return the end of the words from `begin` on that need no closer look."""
     i = begin
     while i < end:
@@ -125,7 +125,7 @@ def _ordinary(
 
 @njit(cache=True, nogil=True, inline="always")
 def _strange(
-    word: int, second: int, third: int, fourth: int, high: int, ticks: int
+    word: Any, second: Any, third: Any, fourth: Any, high: Any, ticks: Any
 ) -> Any:  # pragma: no cover - compiled
     """Whether a word needs a closer look; the sensor's own counts are four words in a row."""
     kind = word & 0xF000
@@ -137,7 +137,7 @@ def _strange(
 
 @njit(cache=True, nogil=True)
 def _run(
-    words: NDArray[np.uint16], begin: int, end: int, now: int, packed: Words, events: int
+    words: NDArray[np.uint16], begin: Any, end: Any, now: Any, packed: Words, events: Any
 ) -> Any:  # pragma: no cover - compiled
     """Decode ordinary words; return the packed state behind them and the number of events."""
     place = np.uint64(events)
@@ -152,8 +152,8 @@ def _run(
 
 @njit(cache=True, nogil=True)
 def _word_evt3(
-    word: int, at: int, events: int, wraps: int, state: State, found: Found, packed: Words
-) -> int:  # pragma: no cover - compiled
+    word: Any, at: Any, events: Any, wraps: Any, state: State, found: Found, packed: Words
+) -> Any:  # pragma: no cover - compiled
     """Decode any word of EVT3; return the number of events."""
     kind, value = word >> 12, word & 0xFFF
     awaited, state[AWAITED] = state[AWAITED], NOTHING
@@ -204,16 +204,16 @@ def _word_evt3(
 
 @njit(cache=True, nogil=True)
 def _emit(
-    x: int,
-    on: int,
-    mask: int,
-    at: int,
-    events: int,
-    wraps: int,
+    x: Any,
+    on: Any,
+    mask: Any,
+    at: Any,
+    events: Any,
+    wraps: Any,
     state: State,
     found: Found,
     packed: Words,
-) -> int:  # pragma: no cover - compiled
+) -> Any:  # pragma: no cover - compiled
     """Append the events of one word of EVT3, where its row and its time are known."""
     if state[HIGH] == NONE or state[UNSURE]:
         timeless(bits_set(mask), at, events, state, found)

@@ -32,8 +32,9 @@ class Packed(NamedTuple):
     words: Words
     base_us: int
 
-    def __len__(self) -> int:
-        return len(self.words)
+    def part(self, begin: int, end: int | None = None) -> "Packed":
+        """Some of the events."""
+        return Packed(self.words[begin:end], self.base_us)
 
 
 def columns_of_packed(packed: Packed) -> Columns:

@@ -85,7 +85,8 @@ def _recut(pieces: Iterator[C], chunk_events: int) -> Iterator[C]:
     Where the pieces end with an error, what they held before it comes first.
     """
     waiting: list[C] = []
-    events, error = 0, None
+    events = 0
+    error: RecordingError | None = None
     source = iter(pieces)
     while True:
         try:

@@ -1,15 +1,16 @@
 """Prophesee's EVT 2.0, 2.1 and 3.0 (`.raw`): a percent header, then the words of the sensor."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
-from retempo.sensors.byte_decoder import decode_file
+from retempo.sensors.byte_decoder import decode_file, read_pieces
 from retempo.sensors.errors import RecordingError
-from retempo.sensors.evt import ByteOrder, Coding, Version, evt_decoder
+from retempo.sensors.evt import ByteOrder, Coding, Packed, Version, evt_decoder, packed_pieces
 from retempo.sensors.evt.decoder import PIECE_BYTES
 from retempo.sensors.files.evt_writer import write_evt
 from retempo.sensors.files.format import Format, Opened, of_grid
@@ -19,6 +20,7 @@ from retempo.sensors.files.percent_header import (
     stated_geometry,
 )
 from retempo.sensors.geometry import GridGeometry
+from retempo.sensors.problems import Policy
 
 _VERSION = re.compile(r"^% *(?:evt +|format +EVT)(\d)\.?(\d?)", re.IGNORECASE | re.MULTILINE)
 _ORDER = re.compile(r"^% *(?:endianness +|format +\S*?;endianness=)(\w+)", re.I | re.MULTILINE)
@@ -58,6 +60,17 @@ def coding_of(path: Path, head: bytes) -> tuple[Coding, PercentHeader]:
             "legacy for EVT 2.1; mend its header line"
         )
     return Coding(version, order, int(t0[1]) if t0 else 0), header
+
+
+def packed_events(path: Path, policy: Policy = "raise") -> Iterator[Packed]:
+    """Decode an EVT file to blocks of packed events; see `sensors.evt.packed_pieces`.
+
+    Raises:
+        RecordingError: the file cannot be read, is no EVT file, or is damaged.
+    """
+    coding, header = coding_of(path, b"".join(islice(read_pieces(path), 1)))
+    pieces = read_pieces(path, header.size, PIECE_BYTES)
+    return packed_pieces(coding, pieces, policy, str(path), header.size)
 
 
 def _version(header: PercentHeader) -> str | None:

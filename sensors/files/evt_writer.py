@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -106,7 +106,7 @@ def _encode(
     on: Polarities,
     width: int,
     written: Written,
-    out: NDArray[np.unsignedinteger],  # type: ignore[type-arg]
+    out: NDArray[Any],
     file: BinaryIO,
 ) -> None:
     """Write the events; silences of more than one TIME_HIGH word are written here."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from retempo.sensors.columns import AnyColumns, Columns, arrays_of, part_of
 from retempo.sensors.errors import RecordingError
 from retempo.sensors.geometry import Geometry, GridGeometry
-from retempo.sensors.problems import NO_PROBLEMS, Policy, Problems, both, problem
+from retempo.sensors.problems import MEND, NO_PROBLEMS, Policy, Problems, both, problem
 
 C = TypeVar("C", bound=AnyColumns)
 
@@ -38,10 +38,7 @@ def under_policy(
             yield replace(before, problems=good.problems.first())
             return
         yield before
-        raise RecordingError(
-            f"{path}: {good.problems.text}; copy or record it again, or keep what is good with the "
-            "policy skip (drop and count it) or stop (end there)"
-        )
+        raise RecordingError(f"{path}: {good.problems.text}; {MEND}")
 
 
 def inside(columns: C, geometry: Geometry) -> C:

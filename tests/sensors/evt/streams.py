@@ -69,7 +69,8 @@ def decode(
     places = [0, *sorted(cut % (len(data) + 1) for cut in cuts), len(data)]
     pieces = [data[a:b] for a, b in pairwise(places)]
     columns: list[Any] = list(decode_pieces(decoder(version, kernel), pieces))
-    return join(columns)
+    joined: Columns = join(columns)
+    return joined
 
 
 def events(columns: Columns) -> list[tuple[int, int, int, bool]]:

@@ -69,7 +69,7 @@ def test_packed_events_unpack_as_in_numpy(values: list[int], base_us: int) -> No
     words = np.array(values, np.int64)
     both = []
     for sink in (unpack, unpack_numpy):
-        columns = [
+        columns: list[Any] = [
             np.zeros(len(words), kind) for kind in (np.int64, np.uint16, np.uint16, np.bool_)
         ]
         sink(words, base_us, *columns)

@@ -45,10 +45,10 @@ def recorded(draw: st.DrawFn) -> tuple[GridGeometry, Columns]:
 
 
 def chunks_of(columns: Columns, size: int) -> list[EventChunk]:
-    t_us = columns[0]
+    t_us, x, y, on = columns
     places = [*range(0, len(t_us), size), len(t_us)]
     return [
-        EventChunk(t_us[a:b], int(t_us[b - 1]), *(each[a:b] for each in columns[1:]))
+        EventChunk(t_us[a:b], int(t_us[b - 1]), x=x[a:b], y=y[a:b], on=on[a:b])
         for a, b in pairwise(places)
     ]
 
