@@ -13,7 +13,7 @@ from retempo.sensors.events import Source
 from retempo.sensors.files import open_recording
 from retempo.sensors.geometry import Geometry, GridGeometry
 from retempo.sensors.microphone import hear_microphone, open_microphone
-from retempo.sensors.network import dv, evt_tcp, udp
+from retempo.sensors.network import dv, evt_open, udp
 from retempo.sensors.problems import Policy
 from retempo.sensors.simulated import SimulatedCamera, digit_image
 
@@ -96,7 +96,7 @@ SCHEMES: tuple[Scheme, ...] = (
     Scheme("simulated", "simulated:3?seed=1", _open_simulated),
     Scheme("camera", choose.EXAMPLE, choose.open_camera),
     Scheme("udp", udp.EXAMPLE, udp.open_udp),
-    *(Scheme(name, evt_tcp.example(name), evt_tcp.opener(name)) for name in evt_tcp.VERSIONS),
+    *(Scheme(name, evt_open.example(name), evt_open.opener(name)) for name in evt_open.VERSIONS),
     Scheme("dv", dv.EXAMPLE, dv.open_dv),
     Scheme("mic", "mic:?channels=64", open_microphone, hear_microphone),
 )

@@ -8,34 +8,23 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from retempo.sensors.columns import AnyColumns, no_events
-from retempo.sensors.errors import LiveError, RecordingError, SensorError
-from retempo.sensors.events import Clock, Source
+from retempo.sensors.errors import LiveError, RecordingError
+from retempo.sensors.events import Clock
 from retempo.sensors.evt import ByteOrder, Coding, Version
 from retempo.sensors.files.evt import coding_of, grid_of
-from retempo.sensors.geometry import Geometry, GridGeometry
-from retempo.sensors.live.chunk_queue import OVERLOADS
+from retempo.sensors.geometry import GridGeometry
 from retempo.sensors.live.device import Arrival
 from retempo.sensors.live.evt_words import EvtWords
-from retempo.sensors.live.options import one_of, read_address, read_options, size, whole
-from retempo.sensors.live.stream import LiveStream
 from retempo.sensors.network.tcp import Peer
 
 EXAMPLE = "tcp+evt3://127.0.0.1:7000?size=1280x720"
-VERSIONS: dict[str, Version | None] = {
-    "tcp+evt": None,
-    "tcp+evt2": "2",
-    "tcp+evt21": "2.1",
-    "tcp+evt3": "3",
-}
 _PIECE_BYTES = 1 << 18
 _MOST_HEADER_BYTES = 1 << 16
 # A header, or its absence, shows within so long.
 _PATIENCE_S = 5.0
-_LONGEST_S = 86_400
 # A lone percent sign may be the lower half of a word.
 _HEADER = b"% "
 # The header's end is known once a line begins that is none of it.
@@ -205,56 +194,3 @@ class EvtDevice:
         return Arrival(
             columns, now_us, now_us if came else None, reached_us, fresh=fresh, last=last
         )
-
-
-def open_evt_tcp(
-    version: Version | None, scheme: str, rest: str, geometry: Geometry | None
-) -> Source:
-    """Open `tcp+evt3://HOST:PORT`, which connects there, or listens there with `mode=listen`.
-
-    Options: `size`, `mode=connect|listen`, `reconnect` in seconds, `order` of an EVT2.1 sender
-    without a header, `overload`.
-
-    Raises:
-        LiveError: nobody listens there, or the header that is needed does not come.
-        SensorError: no address, or an unknown or unfit option.
-    """
-    where, _, query = rest.partition("?")
-    address = read_address(where, EXAMPLE)
-    options = read_options(
-        query,
-        {
-            "size": size,
-            "mode": one_of("connect", "listen"),
-            "reconnect": whole(0, _LONGEST_S),
-            "order": one_of("little", "big", "legacy"),
-            "overload": one_of(*OVERLOADS),
-        },
-        EXAMPLE,
-    )
-    grid = options.get("size", geometry)
-    if grid is not None and not isinstance(grid, GridGeometry):
-        raise SensorError(f"{scheme}:{rest} is a camera, got the geometry {grid}; give a grid")
-    text = f"{scheme}://{address}"
-    peer = Peer(address, listens=options.get("mode") == "listen")
-    try:
-        peer.meet_first()
-        device = EvtDevice(
-            peer,
-            Wanted(text, version, options.get("order", "little"), grid),
-            reconnect_s=float(options.get("reconnect", 0)),
-        )
-    except BaseException:
-        peer.close()
-        raise
-    return LiveStream(device, options.get("overload", "block"))
-
-
-def opener(scheme: str) -> Callable[[str, Geometry | None], Source]:
-    """Return the function that opens the texts of one of the schemes of `VERSIONS`."""
-    return partial(open_evt_tcp, VERSIONS[scheme], scheme)
-
-
-def example(scheme: str) -> str:
-    """Return an example of a scheme's text."""
-    return f"{scheme}://127.0.0.1:7000" + ("" if scheme == "tcp+evt" else "?size=1280x720")
