@@ -80,26 +80,35 @@ def watermarks(latest_us: Times, earliest_us: Times) -> Times:
 
 
 def _recut(pieces: Iterator[C], chunk_events: int) -> Iterator[C]:
-    """Pieces of `chunk_events` events and a last shorter one; it is empty if it has problems."""
+    """Pieces of `chunk_events` events and a last shorter one; it is empty if it has problems.
+
+    Where decoding fails, the events before the failure come first.
+    """
     waiting: list[C] = []
     events = 0
-    for piece in pieces:
-        if len(piece) == 0 and not piece.problems:
-            continue
-        waiting.append(piece)
-        events += len(piece)
-        if events < chunk_events:
-            continue
-        ready = join(waiting)
-        whole = events - events % chunk_events
-        for start in range(0, whole, chunk_events):
-            chunk = part_of(ready, slice(start, start + chunk_events))
-            # What was wrong with the pieces goes with the first chunk of them.
-            yield replace(chunk, problems=ready.problems) if start == 0 else chunk
-        waiting = [part_of(ready, slice(whole, events))] if whole < events else []
-        events -= whole
+    error: RecordingError | None = None
+    try:
+        for piece in pieces:
+            if len(piece) == 0 and not piece.problems:
+                continue
+            waiting.append(piece)
+            events += len(piece)
+            if events < chunk_events:
+                continue
+            ready = join(waiting)
+            whole = events - events % chunk_events
+            for start in range(0, whole, chunk_events):
+                chunk = part_of(ready, slice(start, start + chunk_events))
+                # What was wrong with the pieces goes with the first chunk of them.
+                yield replace(chunk, problems=ready.problems) if start == 0 else chunk
+            waiting = [part_of(ready, slice(whole, events))] if whole < events else []
+            events -= whole
+    except RecordingError as damage:
+        error = damage
     if waiting:
         yield join(waiting)
+    if error is not None:
+        raise error
 
 
 def _chunk(columns: AnyColumns, t_end_us: int, stream: str, sequence: int) -> EventChunk:
