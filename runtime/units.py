@@ -1,62 +1,37 @@
-"""Durations as people write them, at the edges only."""
+"""Durations and sensors of a configuration or a command line: those of `sensors.units`."""
 
-import re
-from decimal import Decimal
+from collections.abc import Callable
+from typing import TypeVar
 
 from retempo.runtime.errors import ConfigError
+from retempo.sensors import units
+from retempo.sensors.errors import UnitError
 from retempo.sensors.geometry import GridGeometry
 
-_UNITS_US = {"us": Decimal(1), "ms": Decimal(1_000), "s": Decimal(1_000_000)}
-_LONGEST_US = 86_400_000_000
-_DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?(us|ms|s)")
+__all__ = ["format_duration", "parse_dt_us", "parse_duration_us", "parse_geometry"]
+
+T = TypeVar("T")
+
+format_duration = units.format_duration
 
 
 def parse_duration_us(text: str) -> int:
-    """Return the microseconds of `1ms`, `2.5ms`, `500us` or `0s`.
-
-    Raises:
-        ConfigError: the text is no duration, or no whole number of microseconds.
-    """
-    match = _DURATION.fullmatch(text.strip())
-    if match is None:
-        raise ConfigError(f"{text!r} is no duration; write 1ms, 2.5ms, 500us or 2s")
-    duration_us = Decimal(match[1]) * _UNITS_US[match[2]]
-    if duration_us > _LONGEST_US:
-        raise ConfigError(f"{text!r} is too long; a duration here is at most a day, 86400s")
-    if duration_us != duration_us.to_integral_value():
-        raise ConfigError(
-            f"{text!r} is {duration_us} us; times are whole microseconds, so write 1us, 2us or more"
-        )
-    return int(duration_us)
+    """As `sensors.units.parse_duration_us`; its complaint is a ConfigError."""
+    return _configured(units.parse_duration_us, text)
 
 
 def parse_dt_us(text: str) -> int:
-    """Return the microseconds of a time step, or of any span that cannot be nothing.
-
-    Raises:
-        ConfigError: as `parse_duration_us`, or the step is zero.
-    """
-    dt_us = parse_duration_us(text)
-    if dt_us < 1:
-        raise ConfigError(f"expected a positive multiple of 1 us, got {text!r}")
-    return dt_us
-
-
-def format_duration(duration_us: float) -> str:
-    """Return `2.5 ms` for 2500, in the unit that reads best."""
-    for unit, size_us in (("s", 1e6), ("ms", 1e3)):
-        if abs(duration_us) >= size_us:
-            return f"{duration_us / size_us:.4g} {unit}"
-    return f"{duration_us:.4g} us"
+    """As `sensors.units.parse_dt_us`; its complaint is a ConfigError."""
+    return _configured(units.parse_dt_us, text)
 
 
 def parse_geometry(text: str) -> GridGeometry:
-    """Return the sensor of `346x260` or `34x34x2`.
+    """As `sensors.units.parse_geometry`; its complaint is a ConfigError."""
+    return _configured(units.parse_geometry, text)
 
-    Raises:
-        ConfigError: the text is no grid of pixels.
-    """
-    match = re.fullmatch(r"([0-9]{1,5})x([0-9]{1,5})(?:x([12]))?", text.strip())
-    if match is None:
-        raise ConfigError(f"{text!r} is no sensor; write WIDTHxHEIGHT, such as 346x260")
-    return GridGeometry(int(match[1]), int(match[2]), int(match[3] or 2))
+
+def _configured(parse: Callable[[str], T], text: str) -> T:
+    try:
+        return parse(text)
+    except UnitError as error:
+        raise ConfigError(str(error)) from error

@@ -27,6 +27,7 @@ def read_all(source: Source) -> EventChunk:
         stream=source.name,
         lost=sum(chunk.lost for chunk in chunks),
         problems=total([chunk.problems for chunk in chunks]),
+        removed=total([chunk.removed for chunk in chunks]),
     )
 
 

@@ -23,3 +23,7 @@ class CochleaError(SensorError, ValueError):
 
 class FilterError(SensorError):
     """A filter's settings are unfit, or unfit for the sensor."""
+
+
+class UnitError(SensorError):
+    """A text is no duration or no sensor."""

@@ -1,11 +1,20 @@
 """What a filter is, and a source seen through several of them."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol, Self
 
+import numpy as np
+
+from retempo.sensors.errors import FilterError
 from retempo.sensors.events import EventChunk, Source
-from retempo.sensors.geometry import Geometry
+from retempo.sensors.filters.select import all_inside, select
+from retempo.sensors.geometry import ChannelGeometry, Geometry, GridGeometry
+from retempo.sensors.pieces import no_events
+from retempo.sensors.problems import total
+from retempo.sensors.summary import outside
+
+_WIDEST_TRIED = 4_096
 
 
 class Filter(Protocol):
@@ -30,8 +39,47 @@ class Filter(Protocol):
         ...
 
     def apply(self, state: Any, chunk: EventChunk) -> tuple[Any, EventChunk]:
-        """The next chunk, filtered."""
+        """The next chunk, filtered; its events lie within the geometry of `start`."""
         ...
+
+
+@dataclass(slots=True)
+class Chain:
+    """Filters in their order on one stream, with the state of each.
+
+    `states` may be looked at between chunks: `filters.hot_pixels.HotPixels` has its mask there.
+    """
+
+    filters: tuple[Filter, ...]
+    geometry: Geometry
+    states: list[Any] = field(default_factory=list)
+
+    @classmethod
+    def start(cls, filters: Sequence[Filter], geometry: Geometry) -> Self:
+        """Begin a stream of a sensor.
+
+        Raises:
+            FilterError: a filter cannot work on what the one before it leaves.
+        """
+        chain = cls(tuple(filters), geometry)
+        for each in filters:
+            after = each.geometry_after(geometry)
+            chain.states.append(each.start(geometry))
+            geometry = after
+        return chain
+
+    def apply(self, chunk: EventChunk) -> EventChunk:
+        """Return the next chunk as it leaves the last filter.
+
+        An event outside the sensor is dropped before the first and counted under the problem
+        `outside`: a filter may map an address beyond the edge to one within.
+        """
+        if not self.filters:
+            return chunk
+        chunk = _inside(chunk, self.geometry)
+        for place, each in enumerate(self.filters):
+            self.states[place], chunk = each.apply(self.states[place], chunk)
+        return chunk
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +118,34 @@ def apply_filters(
     filters: Sequence[Filter], geometry: Geometry, chunks: Iterable[EventChunk]
 ) -> Iterator[EventChunk]:
     """Yield a stream's chunks as they leave the last filter, also those that are left empty."""
-    states = []
-    for each in filters:
-        states.append(each.start(geometry))
-        geometry = each.geometry_after(geometry)
+    chain = Chain.start(filters, geometry)
     for chunk in chunks:
-        passing = chunk
-        for place, each in enumerate(filters):
-            states[place], passing = each.apply(states[place], passing)
-        yield passing
+        yield chain.apply(chunk)
+
+
+def compile_filters(filters: Sequence[Filter]) -> None:
+    """Run each filter on no events of some sensor that it takes, so that its kernel is compiled."""
+    for each in filters:
+        side = 1
+        while side <= _WIDEST_TRIED:
+            geometries = (GridGeometry(side, side), ChannelGeometry(side))
+            taken = [geometry for geometry in geometries if _takes(each, geometry)]
+            for geometry in taken:
+                each.apply(each.start(geometry), no_events(geometry, 0))
+            side = _WIDEST_TRIED + 1 if taken else side * 2
+
+
+def _takes(each: Filter, geometry: Geometry) -> bool:
+    try:
+        each.geometry_after(geometry)
+    except FilterError:
+        return False
+    return True
+
+
+def _inside(chunk: EventChunk, geometry: Geometry) -> EventChunk:
+    if all_inside(chunk, geometry):
+        return chunk
+    beyond = outside(chunk, geometry)
+    counts = {"outside": int(np.count_nonzero(beyond))}
+    return replace(select(chunk, ~beyond), problems=total([chunk.problems, counts]))
