@@ -11,12 +11,12 @@ from retempo.sensors.addresses import (
     Counts,
     Hot,
     count_addresses,
-    hot_mask,
-    hottest,
+    hot_addresses,
     new_counts,
 )
-from retempo.sensors.events import EventChunk, Polarities, Source
+from retempo.sensors.events import EventChunk, Source
 from retempo.sensors.geometry import Geometry, GridGeometry
+from retempo.sensors.outside import outside
 from retempo.sensors.problems import total
 from retempo.sensors.timeline import Timeline, coarsened, count_times, new_timeline
 
@@ -32,7 +32,7 @@ class RecordingSummary:
     `on_share` is the share of on events, None without events or polarities. `backward_steps` counts
     the events that lie before the event ahead of them, `problems` by kind what was found wrong
     while the source was decoded, `removed` by filter what was taken out. `hot` says how many
-    addresses are hot (see `addresses.hot_mask`), None for a sensor of too many to count, and
+    addresses are hot (see `filters.hot_detection`), None for a sensor of too many to count, and
     `hottest` names the worst. `timeline` counts off and on events over time (all as off without
     polarities), `addresses` those of each address, `(height, width)` or `(1, channels)`.
     `sha3_224` maps each column to the hexadecimal SHA3-224 of its values in order (`t` as uint64,
@@ -81,20 +81,6 @@ class RecordingSummary:
         return self.problems.get("outside", 0)
 
 
-def outside(chunk: EventChunk, geometry: Geometry) -> Polarities:
-    """Which events of a chunk the geometry has no address for; shape `(events,)`.
-
-    A chunk of the other kind (channels against a grid) lies outside as a whole.
-    """
-    if isinstance(geometry, GridGeometry):
-        if chunk.x is None or chunk.y is None:
-            return np.ones(len(chunk), np.bool_)
-        return (chunk.x >= geometry.width) | (chunk.y >= geometry.height)
-    if chunk.channel is None:
-        return np.ones(len(chunk), np.bool_)
-    return chunk.channel >= geometry.channels
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class _Tally:
     """What is carried from chunk to chunk."""
@@ -135,8 +121,7 @@ def summarise(source: Source, *, digests: bool = True) -> RecordingSummary:
         removed = total([removed, chunk.removed])
         tally = _tallied(tally, chunk, geometry, beyond)
     counts = tally.addresses
-    mask = None if counts is None else hot_mask(counts)
-    hot = () if counts is None or mask is None else hottest(counts, mask, geometry, _HOTTEST)
+    hot, worst = (None, ()) if counts is None else hot_addresses(counts, geometry, _HOTTEST)
     return RecordingSummary(
         name=source.name,
         geometry=geometry,
@@ -149,8 +134,8 @@ def summarise(source: Source, *, digests: bool = True) -> RecordingSummary:
         backward_steps=tally.backward,
         problems=problems,
         removed=removed,
-        hot=None if mask is None else int(np.count_nonzero(mask)),
-        hottest=tuple(hot),
+        hot=hot,
+        hottest=worst,
         sha3_224={name: each.hexdigest() for name, each in hashes.items()},
         timeline=tally.timeline,
         addresses=counts,

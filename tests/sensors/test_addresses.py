@@ -10,8 +10,7 @@ from retempo.sensors.addresses import (
     Hot,
     count_addresses,
     count_plainly,
-    hot_mask,
-    hottest,
+    hot_addresses,
     new_counts,
 )
 from retempo.sensors.events import EventChunk
@@ -45,43 +44,18 @@ def test_the_kernels_agree_with_numpy(seed: int, events: int) -> None:
 
 
 @given(seeds)
-def test_a_bright_scene_has_no_hot_pixel(seed: int) -> None:
-    assert not hot_mask(busy(seed)).any()
-
-
-@given(seeds, st.lists(st.tuples(st.integers(0, 59), st.integers(0, 79)), max_size=6, unique=True))
-def test_broken_pixels_are_found_wherever_they_lie_also_side_by_side(
-    seed: int, places: list[tuple[int, int]]
-) -> None:
+def test_a_bright_scene_has_no_hot_pixel_and_broken_ones_are_named_worst_first(seed: int) -> None:
     counts = busy(seed)
-    for y, x in [*places, (0, 0), (30, 40), (30, 41)]:
-        counts[y, x] = 50_000
-    found = {tuple(place) for place in np.argwhere(hot_mask(counts)).tolist()}
-    assert found == {*places, (0, 0), (30, 40), (30, 41)}
+    grid = GridGeometry(80, 60)
+    assert hot_addresses(counts, grid, 5) == (0, ())
+    counts[0, 0], counts[30, 40], counts[59, 7] = 50_000, 70_000, 60_000
+    assert hot_addresses(counts, grid, 2) == (3, (Hot((40, 30), 70_000), Hot((7, 59), 60_000)))
 
 
-def test_little_is_never_hot() -> None:
-    """Ten events are few, whatever the silence round them."""
-    counts = np.zeros((30, 30), np.int64)
-    counts[10, 10] = 10
-    counts[::3, ::3] += 1
-    assert not hot_mask(counts).any()
-    assert not hot_mask(np.zeros((3, 3), np.int64)).any()
-    assert not hot_mask(np.array([[1_000]])).any()
-
-
-def test_a_hot_channel_is_found_among_its_neighbours() -> None:
+def test_a_hot_channel_is_found() -> None:
     counts = np.full((1, 64), 20, np.int64)
     counts[0, 63] = 900
-    mask = hot_mask(counts)
-    assert hottest(counts, mask, ChannelGeometry(64), 5) == [Hot((63,), 900)]
-
-
-def test_the_worst_come_first_and_no_more_than_asked_for() -> None:
-    counts = np.ones((15, 20), np.int64)
-    counts[3, 7], counts[9, 1], counts[14, 19] = 500, 900, 700
-    found = hottest(counts, hot_mask(counts), GRID, 2)
-    assert found == [Hot((1, 9), 900), Hot((19, 14), 700)]
+    assert hot_addresses(counts, ChannelGeometry(64), 5) == (1, (Hot((63,), 900),))
 
 
 def test_a_sensor_of_too_many_pixels_is_not_counted() -> None:
