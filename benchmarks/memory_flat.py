@@ -192,13 +192,13 @@ def make_csv(path: Path, events: int) -> None:
 
 
 def make_sound(path: Path, events: int) -> None:
-    """About one spike in eight samples of noise."""
+    """Noise, of which the default cochlea makes about a spike a sample."""
     import soundfile
 
     rng = np.random.default_rng(0)
     noise = (0.2 * rng.standard_normal(16_000)).astype(np.float32)
     with soundfile.SoundFile(path, "w", 16_000, 1, format="RF64", subtype="PCM_16") as file:
-        for _ in range(max(1, events * 8 // len(noise))):
+        for _ in range(max(1, events // len(noise))):
             file.write(noise)
 
 
