@@ -126,6 +126,26 @@ def remember(
     return len(t_us)
 
 
+def remember_plainly(
+    t_us: Times,
+    x: Addresses,
+    y: Addresses,
+    on: Polarities,
+    start: int,
+    end_us: int,
+    last_us: NDArray[np.int64],
+    last_on: NDArray[np.bool_],
+) -> int:
+    """Do what `remember` does, in NumPy."""
+    beyond = np.flatnonzero(t_us[start:] >= end_us)
+    stop = start + int(beyond[0]) if len(beyond) else len(t_us)
+    # Of several at one place an assignment keeps the last.
+    order = start + np.argsort(t_us[start:stop], kind="stable")
+    order = order[t_us[order] >= last_us[y[order], x[order]]]
+    last_us[y[order], x[order]], last_on[y[order], x[order]] = t_us[order], on[order]
+    return stop
+
+
 def channel_size(channels: int) -> tuple[int, int]:
     """Return the width and the height of a frame of `channel_frames`."""
     rows = min(channels, _ROWS)

@@ -21,6 +21,8 @@ from retempo.view.film import (
     channel_size,
     check_length,
     grid_frames,
+    remember,
+    remember_plainly,
 )
 from retempo.view.mp4 import magnified, write_mp4
 from tests.builders import cut, make_chunk, seeds
@@ -94,6 +96,24 @@ def test_chunks_do_not_show_and_each_pixel_is_its_last_event(
         lit = np.zeros((GRID.height, GRID.width), bool)
         lit[chunk.y[shown], chunk.x[shown]] = True
         assert ((frame != BACKGROUND).any(axis=2) == lit).all()
+
+
+@given(seeds, st.integers(0, 60), st.integers(0, 120))
+def test_the_kernel_that_remembers_agrees_with_numpy(seed: int, start: int, end_us: int) -> None:
+    """Times go back, and several events share a pixel and a microsecond."""
+    rng = np.random.default_rng(seed)
+    columns = (
+        rng.integers(0, 100, 60),
+        rng.integers(0, 3, 60).astype(np.uint16),
+        rng.integers(0, 2, 60).astype(np.uint16),
+        rng.random(60) < 0.5,
+    )
+    last_us, last_on = rng.integers(0, 100, (2, 3)), rng.random((2, 3)) < 0.5
+    plain_us, plain_on = last_us.copy(), last_on.copy()
+    done = remember(*columns, start, end_us, last_us, last_on)
+    assert done == remember_plainly(*columns, start, end_us, plain_us, plain_on)
+    assert (last_us == plain_us).all()
+    assert (last_on == plain_on).all()
 
 
 def test_slow_motion_has_more_frames_and_a_film_for_ever_is_refused() -> None:
