@@ -100,8 +100,8 @@ class _Tally:
 def summarise(source: Source, *, digests: bool = True) -> RecordingSummary:
     """Read a source to its end and sum it up, chunk by chunk in bounded memory.
 
-    How the source is cut into chunks changes `chunks` alone. Digests cost about as much as all
-    else together; without them this keeps up with the decoders.
+    How the source is cut into chunks changes `chunks` alone. Digests cost several times as much
+    as all else together; without them this keeps up with the decoders.
 
     Raises:
         SensorError: whatever the source raises while it is read.

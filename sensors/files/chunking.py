@@ -82,29 +82,33 @@ def watermarks(latest_us: Times, earliest_us: Times) -> Times:
 def _recut(pieces: Iterator[C], chunk_events: int) -> Iterator[C]:
     """Pieces of `chunk_events` events and a last shorter one; it is empty if it has problems.
 
-    Where decoding fails, the events before the failure come first.
+    Where the pieces end with an error, what they held before it comes first.
     """
     waiting: list[C] = []
-    events = 0
-    error: RecordingError | None = None
-    try:
-        for piece in pieces:
-            if len(piece) == 0 and not piece.problems:
-                continue
-            waiting.append(piece)
-            events += len(piece)
-            if events < chunk_events:
-                continue
-            ready = join(waiting)
-            whole = events - events % chunk_events
-            for start in range(0, whole, chunk_events):
-                chunk = part_of(ready, slice(start, start + chunk_events))
-                # What was wrong with the pieces goes with the first chunk of them.
-                yield replace(chunk, problems=ready.problems) if start == 0 else chunk
-            waiting = [part_of(ready, slice(whole, events))] if whole < events else []
-            events -= whole
-    except RecordingError as damage:
-        error = damage
+    events, error = 0, None
+    source = iter(pieces)
+    while True:
+        try:
+            piece = next(source)
+        except StopIteration:
+            break
+        except RecordingError as damage:
+            error = damage
+            break
+        if len(piece) == 0 and not piece.problems:
+            continue
+        waiting.append(piece)
+        events += len(piece)
+        if events < chunk_events:
+            continue
+        ready = join(waiting)
+        whole = events - events % chunk_events
+        for start in range(0, whole, chunk_events):
+            chunk = part_of(ready, slice(start, start + chunk_events))
+            # What was wrong with the pieces goes with the first chunk of them.
+            yield replace(chunk, problems=ready.problems) if start == 0 else chunk
+        waiting = [part_of(ready, slice(whole, events))] if whole < events else []
+        events -= whole
     if waiting:
         yield join(waiting)
     if error is not None:
