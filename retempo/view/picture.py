@@ -1,6 +1,7 @@
 """A recording on one page: what the sensor saw, how much, when and where."""
 
 import io
+import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 _HEAD = 0.75
 _DPI = 130
+_LONGEST, _NAMED = 50, 3
 
 
 def draw_grid(survey: Survey, frame: Frame, kind: str) -> "Figure":
@@ -79,7 +81,10 @@ def draw_channels(survey: Survey, kind: str) -> "Figure":
 def png_of(figure: "Figure") -> bytes:
     """Return a figure as the bytes of a PNG."""
     content = io.BytesIO()
-    figure.savefig(content, format="png", dpi=_DPI)
+    with warnings.catch_warnings():
+        # A file's name may have letters that the font has not.
+        warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)
+        figure.savefig(content, format="png", dpi=_DPI)
     return content.getvalue()
 
 
@@ -94,19 +99,22 @@ def _page(height: float, summary: RecordingSummary, kind: str) -> "SubFigure":
         str(summary.geometry),
         f"{summary.events:,} events",
         format_duration(summary.duration_us),
-        f"{summary.rate_hz:,.0f} events/s",
     ]
+    if summary.duration_us:
+        facts.append(f"{summary.rate_hz:,.0f} events/s")
     if summary.on_share is not None:
         facts.append(f"{summary.on_share:.0%} on")
     date = None if summary.t_first_us is None else date_of(summary.t_first_us)
     if date is not None:
         facts.append(date)
-    name = summary.name.replace("$", r"\$")  # a dollar sign would begin mathematics
+    name = summary.name if len(summary.name) <= _LONGEST else summary.name[:_LONGEST] + "…"
+    name = name.replace("$", r"\$")  # a dollar sign would begin mathematics
     head.text(0.012, 0.62, name, fontsize=18, weight="bold", color=INK, va="center")
     head.text(0.012, 0.17, "   ·   ".join(facts), fontsize=11.5, color=MUTED, va="center")
     if summary.problems:
-        counts = ", ".join(f"{count:,} {kind}" for kind, count in summary.problems.items())
-        problems = f"problems: {counts}"
+        counts = [f"{count:,} {kind}" for kind, count in summary.problems.items()]
+        more = ", …" if len(counts) > _NAMED else ""
+        problems = f"problems: {', '.join(counts[:_NAMED])}{more}"
         head.text(0.988, 0.62, problems, fontsize=11.5, color=WARNING, ha="right", va="center")
     page: SubFigure = body
     return page

@@ -1,7 +1,7 @@
 """Drawing what is unusual: one event, one pixel, a long strip, a clock that leaps."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -65,6 +65,18 @@ def test_a_clock_that_leaps_is_a_picture_and_no_film(geometry: Geometry, tmp_pat
     with pytest.raises(ViewError, match="choose a part with --from and --to"):
         draw_film(leaping, tmp_path / "a.mp4", fps=30.0, window_us=None, speed=1.0)
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+
+
+def test_a_long_name_of_other_letters_and_many_problems_are_drawn_without_a_warning(
+    tmp_path: Path,
+) -> None:
+    """Warnings are errors in these tests."""
+    one = source(GridGeometry(30, 30), [5, 900])
+    problems = {f"kind {k}": k for k in range(1, 9)}
+    chunk = replace(one.chunks[0], problems=problems)
+    named = Listed((chunk,), GridGeometry(30, 30), "事件 $x$ _^" * 40)
+    assert draw_picture(named, "TEST", tmp_path / "a.png").summary.problems == problems
+    assert draw_film(named, tmp_path / "a.mp4", fps=30.0, window_us=None, speed=1.0).frames == 1
 
 
 def test_a_sensor_beyond_all_sensors_is_refused(tmp_path: Path) -> None:
