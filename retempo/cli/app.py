@@ -22,6 +22,7 @@ from retempo.cli import (
     replay,
     serve,
     train,
+    view,
     watch,
 )
 from retempo.cli.arguments import spread
@@ -29,8 +30,9 @@ from retempo.exporters.errors import ExportError
 from retempo.runtime.errors import RunError
 from retempo.sensors.errors import SensorError
 from retempo.training.errors import TrainingError
+from retempo.view.errors import ViewError
 
-_USER_ERRORS = (SensorError, ExportError, RunError, TrainingError)
+_USER_ERRORS = (SensorError, ExportError, RunError, TrainingError, ViewError)
 _FAILED, _INTERNAL, _INTERRUPTED = 1, 70, 130
 
 app = typer.Typer(
@@ -47,6 +49,7 @@ COMMANDS = {
     "export": export,
     "inspect": inspect,
     "info": info,
+    "view": view,
     "convert": convert,
     "record": record,
     "replay": replay,

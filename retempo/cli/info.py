@@ -1,5 +1,7 @@
 """`retempo info`: what a recording holds."""
 
+import shutil
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -9,65 +11,68 @@ from retempo.cli.options import Json, print_json
 
 EXAMPLE = "Example: retempo info recording.raw --json"
 
+_LABEL = 17
+
 
 def run(
     recording: Annotated[Path, typer.Argument(metavar="RECORDING")],
     geometry: Annotated[
         str | None, typer.Option(metavar="WxH", help="The sensor, where the file does not say.")
     ] = None,
+    digests: Annotated[
+        bool, typer.Option("--digests", help="A SHA3-224 of each column too, as --json has.")
+    ] = False,
     json: Json = False,
 ) -> None:
-    """Show format, sensor, events, time span, on/off share and a SHA3-224 a column."""
-    from retempo.runtime.units import format_duration, parse_geometry
+    """Show format, sensor, events, rate over time, polarity, hot pixels and problems."""
+    from retempo.runtime.units import parse_geometry
+    from retempo.sensors.errors import RecordingError
     from retempo.sensors.files import open_recording
-    from retempo.sensors.geometry import GridGeometry
+    from retempo.sensors.files.damage import UntilDamage
+    from retempo.sensors.files.details import details_of
     from retempo.sensors.summary import summarise
+    from retempo.view.report import report_lines, report_values
 
     sensor = None if geometry is None else parse_geometry(geometry)
-    source = open_recording(recording, geometry=sensor)
-    summary = summarise(source)
-    grid = source.geometry if isinstance(source.geometry, GridGeometry) else None
+    source = open_recording(recording, geometry=sensor, policy="skip")
+    read = UntilDamage(source)
+    summary = summarise(read, digests=digests or json)
+    if summary.events == 0 and summary.problems:
+        kinds = ", ".join(f"{count:,} {kind}" for kind, count in summary.problems.items())
+        raise RecordingError(
+            f"{recording} is {source.format} of which no event can be read ({kinds}); copy or "
+            "record it again"
+        )
+    details = details_of(source.format, recording)
+    error = str(read.errors[0]) if read.errors else None
     if json:
-        print_json(
-            {
-                "recording": str(recording),
-                "format": source.format,
-                "geometry": source.geometry,
-                "events": summary.events,
-                "t_first_us": summary.t_first_us,
-                "t_last_us": summary.t_last_us,
-                "on_share": summary.on_share,
-                "rate_hz": summary.rate_hz,
-                "outside": summary.outside,
-                "backward_steps": summary.backward_steps,
-                "sha3_224": summary.sha3_224,
-            }
-        )
+        known = {
+            "recording": str(recording),
+            "format": source.format,
+            "details": details,
+            "bytes": recording.stat().st_size,
+        }
+        print_json({**known, **report_values(summary, error)})
         return
-    rows = {
-        "recording": f"{recording} ({source.format})",
-        "sensor": str(source.geometry),
-        "events": f"{summary.events:,}",
-    }
-    if summary.t_first_us is not None:
-        rows["time"] = (
-            f"{summary.t_first_us:,} to {summary.t_last_us:,} us, "
-            f"{format_duration(summary.duration_us)}, {summary.rate_hz:,.0f} events/s"
-        )
-    if grid is not None and summary.on_share is not None:
-        rows["polarity"] = f"{summary.on_share:.1%} on, {1 - summary.on_share:.1%} off"
-    rows["problems"] = (
-        ", ".join(
-            f"{count:,} events {what}"
-            for what, count in (
-                ("outside the sensor", summary.outside),
-                ("before the one ahead of them", summary.backward_steps),
-            )
-            if count
-        )
-        or "none"
-    )
-    for name, digest in summary.sha3_224.items():
-        rows[f"sha3-224 {name}"] = digest
-    for name, text in rows.items():
-        typer.echo(f"{name:<16} {text}")
+    columns = shutil.get_terminal_size().columns
+    rows = [("recording", f"{recording} ({source.format})")]
+    rows.append(("", ", ".join(filter(None, [_size(recording.stat().st_size), details]))))
+    plain = not _encodable("▁⣿", sys.stdout.encoding)
+    rows += report_lines(summary, error, columns - _LABEL, plain=plain)
+    for name, text in rows:
+        typer.echo(f"{name:<{_LABEL}}{text}".rstrip())
+
+
+def _size(size: int) -> str:
+    for unit, least in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if size >= least:
+            return f"{size / least:.3g} {unit}"
+    return f"{size} bytes"
+
+
+def _encodable(text: str, encoding: str | None) -> bool:
+    try:
+        text.encode(encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True

@@ -10,8 +10,8 @@ from retempo.sensors.errors import FilterError
 from retempo.sensors.events import EventChunk, Source
 from retempo.sensors.filters.select import all_inside, select
 from retempo.sensors.geometry import ChannelGeometry, Geometry, GridGeometry
+from retempo.sensors.outside import outside
 from retempo.sensors.problems import total
-from retempo.sensors.summary import outside
 
 _WIDEST_TRIED = 4_096
 

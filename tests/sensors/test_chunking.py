@@ -82,3 +82,15 @@ def test_what_was_read_before_the_damage_comes_out_before_the_error(
     with pytest.raises(RecordingError, match="the end"):
         seen.extend(chunk_any_order(decode, 1, "s"))
     assert [chunk.t_us.tolist() for chunk in seen] == [[5], [3]]
+
+
+def test_the_events_before_a_failure_come_out_before_it() -> None:
+    def breaks() -> Iterator[Columns]:
+        yield columns([1, 2, 3])
+        raise RecordingError("it broke")
+
+    for chunks in (chunk_forward(breaks(), 64, ""), chunk_any_order(breaks, 64, "")):
+        seen: list[EventChunk] = []
+        with pytest.raises(RecordingError, match="it broke"):
+            seen.extend(chunks)
+        assert [chunk.t_us.tolist() for chunk in seen] == [[1, 2, 3]]

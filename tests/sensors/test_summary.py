@@ -2,8 +2,9 @@
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from retempo.sensors.collect import read_all
+from retempo.sensors.errors import RecordingError
 from retempo.sensors.events import EventChunk
+from retempo.sensors.files.damage import UntilDamage
 from retempo.sensors.geometry import ChannelGeometry, Geometry, GridGeometry
 from retempo.sensors.summary import summarise
 
@@ -26,6 +29,14 @@ class Listed:
 
     def __iter__(self) -> Iterator[EventChunk]:
         return iter(self.chunks)
+
+
+class Broken(Listed):
+    """A source of given chunks, and then an error."""
+
+    def __iter__(self) -> Iterator[EventChunk]:
+        yield from self.chunks
+        raise RecordingError("it broke")
 
 
 def grid_chunk(t_us: list[int], x: list[int], on: list[bool], lost: int = 0) -> EventChunk:
@@ -57,6 +68,40 @@ def test_a_summary_counts_what_the_chunks_hold() -> None:
     assert summary.rate_hz == pytest.approx(10.0)
     assert summary.on_share == pytest.approx(0.6)
     assert (summary.outside, summary.backward_steps) == (1, 2)
+    assert summary.problems == {"outside": 1}
+    assert summary.addresses is not None
+    assert summary.addresses.sum() == 4
+    assert summary.addresses[3, 3] == 1
+    assert summary.peak == (2, 1_000)
+    assert summary.timeline.filled.sum(axis=0).tolist() == [2, 3]
+
+
+def test_the_peak_is_of_the_fullest_millisecond_and_of_wider_bins_in_a_long_source() -> None:
+    t_us = [0, 2_000, 2_100, 2_900, 3_000, 50_000]
+    summary = summarise(Listed((channel_chunk(t_us, [0] * 6),), ChannelGeometry(1)))
+    assert summary.peak == (3, 1_000)
+    day = summarise(Listed((channel_chunk([0, 1, 86_400_000_000], [0] * 3),), ChannelGeometry(1)))
+    assert day.peak == (2, 1_000 << 15)
+
+
+def test_without_digests_there_are_none() -> None:
+    chunk = grid_chunk([1, 2], [3, 4], [True, False])
+    assert summarise(Listed((chunk,), GridGeometry(9, 9)), digests=False).sha3_224 == {}
+
+
+def test_events_of_the_other_kind_lie_outside_as_a_whole() -> None:
+    chunk = channel_chunk([1, 2, 3], [0, 1, 2])
+    summary = summarise(Listed((chunk,), GridGeometry(9, 9)), digests=False)
+    assert (summary.events, summary.outside, summary.hot) == (3, 3, 0)
+
+
+def test_a_damaged_recording_is_read_as_far_as_it_goes(tmp_path: Path) -> None:
+    chunk = grid_chunk([1, 2], [3, 4], [True, False])
+    read = UntilDamage(Broken((chunk,), GridGeometry(9, 9)))
+    assert summarise(read).events == 2
+    assert [str(error) for error in read.errors] == ["it broke"]
+    with pytest.raises(RecordingError, match="it broke"):
+        summarise(UntilDamage(Broken((), GridGeometry(9, 9))))
 
 
 def test_digests_are_those_of_the_little_endian_columns() -> None:
@@ -101,8 +146,10 @@ def test_the_cut_into_chunks_changes_nothing(
     chunks = tuple(channel_chunk([t for t, _ in p], [c for _, c in p]) for p in pieces)
     whole = summarise(Listed((channel_chunk(*map(list, _columns(events))),), ChannelGeometry(10)))
     cut = summarise(Listed(chunks, ChannelGeometry(10)))
-    for name in ("events", "t_first_us", "t_last_us", "outside", "backward_steps", "sha3_224"):
-        assert getattr(cut, name) == getattr(whole, name)
+    assert replace(cut, chunks=whole.chunks) == whole
+    assert np.array_equal(cut.addresses, whole.addresses)  # type: ignore[arg-type]
+    assert cut.timeline.bin_us == whole.timeline.bin_us
+    assert (cut.timeline.filled == whole.timeline.filled).all()
     assert read_all(Listed(chunks, ChannelGeometry(10))).t_us.tolist() == [t for t, _ in events]
 
 
