@@ -23,10 +23,10 @@ def test_the_first_signal_ends_the_source_behind_what_has_arrived(kind: signal.S
     with ended_by_signals(source) as ending:
         chunks = iter(source)
         assert next(chunks).t_us.tolist() == [1]
-        assert not ending.asked
+        asked = [ending.asked]
         signal.raise_signal(kind)
         assert list(chunks) == []
-    assert ending.asked
+    assert [*asked, ending.asked] == [False, True]
     assert signal.getsignal(kind) is before
 
 
