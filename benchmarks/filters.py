@@ -2,27 +2,24 @@
 
     python -m benchmarks.filters [RECORDING [REPEATS]]
 
-The recording is repeated, each time later, so that its columns do not stay in a cache. Retempo,
-dv-processing and faery get it in chunks of 65,536 events, as live; EventCV and evlib have no state
-from call to call, so they get it as one. What a rival needs to hold events its own way is made
-before the clock starts. A rival that is not installed is left out.
+The recording is repeated, each time later, so that its columns do not stay in a cache. All get it
+in chunks of 65,536 events, as live, but for EventCV's filters that need a state, and evlib's: they
+keep none from call to call, so they get it as one. What a rival needs to hold events its own way
+is made before the clock starts. A rival that is not installed is left out.
 """
 
 import datetime
 import platform
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from benchmarks.filter_rivals import Run, Stream, dv, eventcv, eventcv_whole, evlib, faery
 from retempo.sensors.collect import read_all
-from retempo.sensors.events import EventChunk
 from retempo.sensors.files import open_recording
 from retempo.sensors.filters import Chain, Filter, parse_filter
 from retempo.sensors.filters.hot_pixels import HotPixels
@@ -33,109 +30,12 @@ REPEATS, ROUNDS, CHUNK_EVENTS = 8, 7, 65_536
 PACKAGES = ("eventcv", "dv-processing", "faery", "evlib")
 
 
-@dataclass
-class Stream:
-    """A recording, and what each rival holds it in."""
-
-    geometry: GridGeometry
-    chunks: list[EventChunk]
-
-    @cached_property
-    def events(self) -> int:
-        return sum(map(len, self.chunks))
-
-    @cached_property
-    def columns(self) -> dict[str, Any]:
-        names = ("t_us", "x", "y", "on")
-        return {n: np.concatenate([getattr(chunk, n) for chunk in self.chunks]) for n in names}
-
-    @cached_property
-    def eventcv(self) -> Any:
-        import eventcv
-
-        c = self.columns
-        table = np.stack([c["x"], c["y"], c["t_us"], c["on"]], axis=1).astype(np.int64)
-        size = (self.geometry.width, self.geometry.height)
-        return eventcv.from_numpy(table, sensor_size=size, time_unit="us")
-
-    @cached_property
-    def dv(self) -> list[Any]:
-        import dv_processing
-
-        stores = []
-        for chunk in self.chunks:
-            store = dv_processing.EventStore()
-            columns = (chunk.t_us.tolist(), chunk.x.tolist(), chunk.y.tolist(), chunk.on.tolist())
-            for event in zip(*columns, strict=True):
-                store.push_back(*event)
-            stores.append(store)
-        return stores
-
-    @cached_property
-    def faery(self) -> list[Any]:
-        import faery
-
-        arrays = []
-        for chunk in self.chunks:
-            array = np.empty(len(chunk), faery.EVENTS_DTYPE)
-            array["t"], array["x"], array["y"], array["on"] = chunk.t_us, chunk.x, chunk.y, chunk.on
-            arrays.append(array)
-        return arrays
-
-    @cached_property
-    def evlib(self) -> Any:
-        import polars
-
-        c = self.columns
-        times = polars.Series(c["t_us"]).cast(polars.Duration("us"))
-        return polars.DataFrame({"t": times, "x": c["x"], "y": c["y"], "polarity": c["on"] * 1})
-
-
-Run = Callable[[Stream], int]
-
-
 def ours(*filters: Filter) -> Run:
     def run(stream: Stream) -> int:
         chain = Chain.start(filters, stream.geometry)
         return sum(len(chain.apply(chunk)) for chunk in stream.chunks)
 
     return run
-
-
-def eventcv(apply: Callable[[Any], Any]) -> Run:
-    return lambda stream: len(apply(stream.eventcv))
-
-
-def dv(make: Callable[[Any, Stream], Any]) -> Run:
-    def run(stream: Stream) -> int:
-        import dv_processing
-
-        stores, made, kept = stream.dv, make(dv_processing, stream), 0
-        for store in stores:
-            made.accept(store)
-            kept += made.generateEvents().size()
-        return kept
-
-    return run
-
-
-def faery(apply: Callable[[Any], Any]) -> Run:
-    def run(stream: Stream) -> int:
-        import faery as package
-
-        size, kept = (stream.geometry.width, stream.geometry.height), 0
-        for array in stream.faery:
-            for events in apply(package.events_stream_from_array(array, dimensions=size)):
-                kept += len(events)
-        return kept
-
-    return run
-
-
-def evlib(stream: Stream) -> int:
-    from evlib.filtering import filter_noise
-
-    return len(filter_noise(stream.evlib, refractory_period_us=1_000.0).collect())
 
 
 def rows(stream: Stream) -> list[tuple[str, Run, dict[str, Run]]]:
@@ -186,16 +86,16 @@ def rows(stream: Stream) -> list[tuple[str, Run, dict[str, Run]]]:
         (
             "hot-pixels, learned",
             ours(HotPixels()),
-            {"eventcv": eventcv(lambda s: s.hot_pixel_filter())},
+            {"eventcv": eventcv_whole(lambda s: s.hot_pixel_filter())},
         ),
         (
             *parsed("refractory=1ms"),
-            {"eventcv": eventcv(lambda s: s.refractory_filter(1_000)), "evlib": evlib},
+            {"eventcv": eventcv_whole(lambda s: s.refractory_filter(1_000)), "evlib": evlib},
         ),
         (
             *parsed("background=5ms"),
             {
-                "eventcv": eventcv(lambda s: s.background_activity_filter(5_000)),
+                "eventcv": eventcv_whole(lambda s: s.background_activity_filter(5_000)),
                 # It asks for less than its duration, where others ask for no more.
                 "dv-processing": dv(
                     lambda d, s: d.noise.BackgroundActivityNoiseFilter(
@@ -271,10 +171,10 @@ def main() -> None:
         f"Millions of events a second of processor time, medians of {ROUNDS} rounds in turn in one "
         "process, one\nthread each; evlib takes more, whose times add up. "
         f"{Path(given[0] if given else RECORDING).name} ({stream.geometry}) repeated to\n"
-        f"{stream.events:,} events, in chunks of {CHUNK_EVENTS:,} for Retempo, dv-processing and "
-        "faery, whole for\nEventCV and evlib, which keep no state between calls. The ratio is the "
-        "median over rounds (least\nto most); the last column is the share of events kept, "
-        "Retempo's / the rival's.\n"
+        f"{stream.events:,} events, in chunks of {CHUNK_EVENTS:,}; whole for the last filters of "
+        "EventCV and for evlib,\nwhich keep no state between calls. The ratio is the median over "
+        "rounds (least to most); the\nlast column is the share of events kept, Retempo's / the "
+        "rival's.\n"
         f"{', '.join(f'{name} {number}' for name, number in installed.items())}, "
         f"numba {version('numba')}, numpy {np.__version__},\n{platform.machine()}.\n\n"
         "| filter | Retempo | rival | rival's | ratio | kept |\n|---|---|---|---|---|---|"
