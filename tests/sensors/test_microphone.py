@@ -9,14 +9,13 @@ import numpy as np
 import pytest
 import soundfile
 
-from retempo.sensors import microphone
 from retempo.sensors.collect import read_all
 from retempo.sensors.ears.registry import EarSpec, parse, start
 from retempo.sensors.errors import CochleaError, SensorError
 from retempo.sensors.events import EventChunk
 from retempo.sensors.files import open_recording
 from retempo.sensors.geometry import ChannelGeometry, GridGeometry
-from retempo.sensors.microphone import Input, Microphone, list_microphones
+from retempo.sensors.microphone import Input, Microphone, devices, list_microphones, source
 from retempo.sensors.open import open_source
 from tests.sensors.stand_in_sounddevice import SoundDevice
 from tests.sensors.test_cochlea import channels_of, noise
@@ -167,7 +166,7 @@ def test_a_microphone_that_is_no_longer_iterated_is_closed(device: SoundDevice) 
 def test_a_microphone_that_falls_silent_is_told(
     device: SoundDevice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(microphone, "_SILENT_S", 0.2)
+    monkeypatch.setattr(source, "_SILENT_S", 0.2)
     with pytest.raises(SensorError, match=r"has given no sample for 0\.2 s; is it still there"):
         list(open_source("mic:?rate=16000"))
     assert device.closed.is_set()
@@ -239,7 +238,7 @@ def test_without_the_package_or_its_library_the_fix_is_told(
     def fail(name: str) -> None:
         raise failure
 
-    monkeypatch.setattr(microphone, "import_module", fail)
+    monkeypatch.setattr(devices, "import_module", fail)
     for ask in (list_microphones, lambda: open_source("mic:")):
         with pytest.raises(SensorError, match=words) as caught:
             ask()
