@@ -71,7 +71,7 @@ def run(
     from retempo.runtime.units import parse_duration_us
     from retempo.sensors.errors import SensorError
     from retempo.sensors.events import Source, live_of
-    from retempo.sensors.files.writing import write_recording
+    from retempo.sensors.files.writing import format_to_write, write_recording
     from retempo.sensors.filters import Filtered
     from retempo.sensors.open import open_source
     from retempo.sensors.ordering import Ordered
@@ -83,9 +83,14 @@ def run(
     filters = filters_of([*first, *(filter or [])])
     begin_at, end_at = (None if text is None else parse_moment(text) for text in (begin, end))
     window_us = None if sort is None else parse_duration_us(sort)
+    format_to_write(out, format)
     began_s = time.monotonic()
     opened = open_source(source, geometry_of(geometry), policy)
-    if live_of(opened) is not None:
+    live = live_of(opened)
+    if live is not None:
+        # A live source lets go of its device at its end.
+        live.stop()
+        list(live)
         raise SensorError(f"{source} is live and may never end; use retempo record {source} {out}")
     read = Tallied(TimeRange(opened, begin_at, end_at))
     passed: Source = Filtered(read, filters) if filters else read

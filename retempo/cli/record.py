@@ -56,11 +56,15 @@ def run(
     from retempo.runtime.units import parse_dt_us
     from retempo.sensors.errors import SensorError
     from retempo.sensors.events import live_of
+    from retempo.sensors.files.writing import check_target, format_to_write
     from retempo.sensors.open import open_source
     from retempo.sensors.tally import Tallied
 
     limit_us = None if lasting is None else parse_dt_us(lasting)
     filters = filters_of(filter)
+    # Before a camera is started in vain.
+    format_to_write(out, format)
+    check_target(out, overwrite=overwrite)
     began_s = time.monotonic()
     shown = _Shown(Tallied(open_source(source, geometry_of(geometry))))
     live = live_of(shown)

@@ -118,8 +118,8 @@ def format_to_write(path: Path, name: str | None = None) -> Format:
     raise RecordingError(f"{wanted} is of no format that can be written; those are {listed}")
 
 
-def check_target(path: Path, source: Source, *, overwrite: bool = False) -> None:
-    """Check that a file may be written, before a source is read.
+def check_target(path: Path, source: Source | None = None, *, overwrite: bool = False) -> None:
+    """Check that a file may be written, before a source is read or even opened.
 
     Raises:
         RecordingError: it is there already, it is a folder or in none, or the source reads it.
