@@ -32,10 +32,21 @@ def test_our_own_layout_comes_back_with_its_sensor(
     path = tmp_path_factory.mktemp("a") / "a.h5"
     with h5py.File(path, "w") as file:
         group = write_columns(file, "events", np.array(rows))
-        group.attrs["width"], group.attrs["height"] = 640, 480
+        group.attrs["width"], group.attrs["height"], group.attrs["polarities"] = 640, 480, 2
     recording = open_recording(path, chunk_events=chunk)
     assert (recording.format, recording.geometry) == ("HDF5", GRID)
     assert rows_of(read_all(recording)) == rows
+
+
+def test_a_sensor_of_one_polarity_stays_one(tmp_path: Path) -> None:
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w") as file:
+        group = write_columns(file, "events", moving(3))
+        group.attrs["width"], group.attrs["height"], group.attrs["polarities"] = 640, 480, 1
+    assert open_recording(path).geometry == GridGeometry(640, 480, 1)
+    path = tmp_path / "a.npz"
+    np.savez(path, events=moving(3), width=640, height=480, polarities=1)
+    assert open_recording(path).geometry == GridGeometry(640, 480, 1)
 
 
 def test_channels_and_their_number_are_read(tmp_path: Path) -> None:
@@ -161,7 +172,10 @@ def test_a_heap_that_is_damaged_anywhere_gives_spikes_or_is_counted(tmp_path: Pa
         broken = bytearray(data)
         broken[int(draw.integers(heap, len(data)))] ^= 1 << int(draw.integers(0, 8))
         path.write_bytes(broken)
-        back = read_all(open_recording(path, part="0", policy="skip"))
+        try:
+            back = read_all(open_recording(path, part="0", policy="skip"))
+        except SensorError:
+            continue
         assert len(back) <= 3
         damaged += bool(back.problems)
     assert damaged > 5
