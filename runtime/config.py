@@ -58,9 +58,7 @@ def _refuse_unknown(content: object, schema: object, path: Path, section: str) -
         if isinstance(field.type, msgspec.inspect.StructType):
             _refuse_unknown(value, field.type.cls, path, f"{where}.")
         if isinstance(field.type, msgspec.inspect.UnionType) and isinstance(value, dict):
-            _refuse_unknown(
-                value, _tagged(value, field.type, path, f"{where}."), path, f"{where}."
-            )
+            _refuse_unknown(value, _tagged(value, field.type, path, f"{where}."), path, f"{where}.")
         item = field.type.item_type if isinstance(field.type, msgspec.inspect.ListType) else None
         for position, entry in enumerate(value if isinstance(value, list) else []):
             at = f"{where}[{position}]."

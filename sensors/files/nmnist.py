@@ -11,6 +11,7 @@ forward in time and fits 240x180, into which the pictures of Caltech101 were sca
 N-Caltech101; any other needs the caller's geometry.
 """
 
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path

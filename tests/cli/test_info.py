@@ -14,7 +14,7 @@ from retempo.cli.app import run
 from retempo.sensors.columns import Columns, no_events
 from retempo.sensors.errors import RecordingError
 from retempo.sensors.files import registry
-from retempo.sensors.files.format import Format, Opened
+from retempo.sensors.files.format import Format, Opened, OpenRequest
 from retempo.sensors.geometry import Geometry, GridGeometry
 from retempo.sensors.problems import KINDS, problem
 from tests.cli.conftest import Invoke
@@ -49,8 +49,8 @@ def formats(monkeypatch: pytest.MonkeyPatch) -> None:
         def sniff(head: bytes, path: Path) -> bool:
             return head.startswith(name.encode())
 
-        def opened(path: Path, head: bytes, geometry: Geometry | None) -> Opened:
-            return Opened(geometry or GRID, lambda: decode(path))
+        def opened(request: OpenRequest) -> Opened:
+            return Opened(request.geometry or GRID, lambda: decode(request.path))
 
         return Format(name, (), sniff, opened)
 

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from retempo.sensors.errors import RecordingError
 from retempo.sensors.events import EventChunk
 from retempo.sensors.files import open_recording, read_all
-from retempo.sensors.files.aedat4_packet import zstd
 from retempo.sensors.geometry import GridGeometry
 from tests.sensors.byte_files import (
     Event,
