@@ -16,9 +16,9 @@ from retempo.sensors.files.recording import Recording
 from retempo.sensors.files.registry import FORMATS
 from retempo.sensors.filters.select import all_inside, select
 from retempo.sensors.geometry import Geometry
+from retempo.sensors.outside import outside
 from retempo.sensors.parts import recut
 from retempo.sensors.problems import total
-from retempo.sensors.summary import outside
 from retempo.sensors.tally import Tallied
 
 # Formats are given chunks of this many events, so that equal events make equal files.

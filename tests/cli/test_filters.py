@@ -11,7 +11,7 @@ import pytest
 from retempo.runtime.subscriber import Decisions
 from retempo.sensors.files import open_recording
 from tests.cli.conftest import Invoke
-from tests.cli.test_live import COMMAND, TIMEOUT_S, Served, finals
+from tests.cli.served import COMMAND, TIMEOUT_S, Served, finals
 
 TEXTS = ("hot-pixels=50ms", "refractory=5ms", "background=10ms", "flip=x")
 TABLES = """

@@ -15,7 +15,7 @@ from retempo.sensors.columns import Columns, no_events
 from retempo.sensors.errors import RecordingError
 from retempo.sensors.files import registry
 from retempo.sensors.files.format import Format, Opened, OpenRequest
-from retempo.sensors.geometry import Geometry, GridGeometry
+from retempo.sensors.geometry import GridGeometry
 from retempo.sensors.problems import KINDS, problem
 from tests.cli.conftest import Invoke
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Invoke
+from tests.cli.served import Served
 from tests.cli.test_bad_input import one_line
-from tests.cli.test_live import Served, served
 
 __all__ = ["served"]
 

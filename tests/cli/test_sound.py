@@ -20,7 +20,7 @@ from retempo.sensors.ears.registry import plain
 from retempo.sensors.lauscher import LauscherSpec
 from tests.builders import make_network
 from tests.cli.conftest import Invoke
-from tests.cli.test_live import COMMAND, Served, finals
+from tests.cli.served import COMMAND, Served, finals
 from tests.sound import write_word
 
 PITCHES_HZ = {"high": 700.0, "low": 150.0}

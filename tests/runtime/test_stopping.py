@@ -61,6 +61,9 @@ class Live(Endless):
         self.stops += 1
         self.left = 3
 
+    def close(self) -> None:
+        """Nothing to let go of."""
+
     def __iter__(self) -> Iterator[EventChunk]:
         for chunk in Endless.__iter__(self):
             if self.left == 0:
@@ -110,7 +113,8 @@ def test_a_signal_ends_a_source_that_waits_for_its_sensor(number: signal.Signals
 def test_a_live_source_is_asked_and_hands_over_what_was_on_its_way(number: signal.Signals) -> None:
     live = Live({5: lambda: raise_now(number)})
     source = UntilStopped(Filtered(live, (parse_filter("crop=0,8"),)))
-    assert live_of(source) is live
+    found: object = live_of(source)
+    assert found is live
     assert len(list(source)) == 8
     assert live.stops == 1
     assert source.asked

@@ -1,5 +1,6 @@
 """AEDAT 4: frames of every kind, damage anywhere, tracks, and what the header must say."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,6 +22,11 @@ from tests.sensors.byte_files import (
     aedat4_packet,
     aedat4_stream,
 )
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 PACKERS: dict[str, Callable[[bytes], bytes]] = {
     "none": lambda content: content,
