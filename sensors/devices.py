@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from retempo.sensors.cameras.camera import Listed
 from retempo.sensors.cameras.choose import PACKAGES, Package
 from retempo.sensors.errors import SensorError
+from retempo.sensors.microphone import list_microphones
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,4 +78,19 @@ def _camera(listed: Listed, package: Package) -> Found:
     )
 
 
-FINDERS: tuple[Finder, ...] = tuple(_cameras(package) for package in PACKAGES)
+def _microphones() -> list[Found]:
+    return [
+        Found(
+            "microphone",
+            each.name,
+            each.source,
+            f"{each.rate_hz:,} Hz" + (", the system's own" if each.default else ""),
+        )
+        for each in list_microphones()
+    ]
+
+
+FINDERS: tuple[Finder, ...] = (
+    *(_cameras(package) for package in PACKAGES),
+    Finder("microphone", "sounddevice", "audio", _microphones),
+)

@@ -6,6 +6,7 @@ is counted and replaced by silence, so that event time keeps pace with the clock
 
 import math
 import queue
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from retempo.sensors.ears.ear import Hearing
 from retempo.sensors.ears.registry import EarSpec, geometry_of, start
 from retempo.sensors.errors import SensorError
-from retempo.sensors.events import EventChunk
+from retempo.sensors.events import Clock, EventChunk
 from retempo.sensors.geometry import ChannelGeometry
 from retempo.sensors.microphone.devices import opened
 
@@ -25,6 +26,8 @@ _BLOCK_S = 0.01
 _RING_BLOCKS = 200
 # A device that has gone silent for so long is gone.
 _SILENT_S = 5.0
+# How soon a microphone that waits for samples sees that it is to stop.
+_LOOK_S = 0.1
 # What is taken for a gap of lost samples, at most; beyond, the machine was asleep.
 _LONGEST_GAP_S = 10.0
 
@@ -39,7 +42,7 @@ class _Block(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Microphone:
-    """A microphone, heard until `seconds` are over or the iteration is closed.
+    """A microphone, a live source, heard until `seconds` are over, or it is stopped.
 
     `device` is a number or part of a name, as sounddevice takes it; the system's own if None. Every
     chunk's watermark follows the samples, so that silence is told as it passes. Lost samples are
@@ -56,6 +59,25 @@ class Microphone:
     device: int | str | None = None
     seconds: float | None = None
     ring_blocks: int = field(default=_RING_BLOCKS, repr=False)
+    _stopped: threading.Event = field(default_factory=threading.Event, repr=False, compare=False)
+
+    @property
+    def clock(self) -> Clock:
+        """Samples are counted: time is the device's own."""
+        return "sensor"
+
+    @property
+    def about(self) -> str:
+        """What it reads, as one clause for a person."""
+        return f"a microphone at {self.rate_hz:,} Hz, {self.geometry}"
+
+    def stop(self) -> None:
+        """End the stream behind the samples that have arrived; see `sensors.events.LiveSource`."""
+        self._stopped.set()
+
+    def close(self) -> None:
+        """Let go of the device, which is open only while it is iterated."""
+        self.stop()
 
     @property
     def geometry(self) -> ChannelGeometry:
@@ -80,16 +102,25 @@ class Microphone:
         block = max(1, round(_BLOCK_S * self.rate_hz))
         with opened(self.name, self.device, self.rate_hz, block, catcher):
             while left > 0:
-                try:
-                    found = ring.get(timeout=_SILENT_S)
-                except queue.Empty as error:
-                    raise SensorError(
-                        f"{self.name} has given no sample for {_SILENT_S:g} s; is it still there?"
-                    ) from error
+                found = self._next(ring)
+                if found is None:
+                    return
                 lost = int(min(found.lost, left))
                 samples = found.samples[: int(min(len(found.samples), left - lost))]
                 left -= lost + len(samples)
                 yield found._replace(samples=samples, lost=lost)
+
+    def _next(self, ring: "queue.Queue[_Block]") -> _Block | None:
+        """The next block; None where it was stopped and nothing waits any more."""
+        for _ in range(math.ceil(_SILENT_S / _LOOK_S)):
+            try:
+                return ring.get(not self._stopped.is_set(), _LOOK_S)
+            except queue.Empty:
+                if self._stopped.is_set():
+                    return None
+        raise SensorError(
+            f"{self.name} has given no sample for {_SILENT_S:g} s; is it still there?"
+        )
 
 
 class _Catcher:

@@ -8,8 +8,6 @@ from tests.cli.conftest import Invoke
 from tests.cli.served import Served
 from tests.cli.test_bad_input import one_line
 
-__all__ = ["served"]
-
 STRAY = bytes((200, 3, 0x81, 0, 0))
 
 

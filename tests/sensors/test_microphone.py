@@ -12,7 +12,7 @@ import soundfile
 from retempo.sensors.collect import read_all
 from retempo.sensors.ears.registry import EarSpec, parse, start
 from retempo.sensors.errors import CochleaError, SensorError
-from retempo.sensors.events import EventChunk
+from retempo.sensors.events import EventChunk, live_of
 from retempo.sensors.files import open_recording
 from retempo.sensors.geometry import ChannelGeometry, GridGeometry
 from retempo.sensors.microphone import Input, Microphone, devices, list_microphones, source
@@ -161,6 +161,22 @@ def test_a_microphone_that_is_no_longer_iterated_is_closed(device: SoundDevice) 
     next(chunks)
     chunks.close()  # type: ignore[attr-defined]
     assert device.closed.is_set()
+
+
+def test_a_microphone_is_a_live_source_that_ends_when_it_is_asked_to(device: SoundDevice) -> None:
+    device.sound = noise(16_000)
+    source = open_source("mic:?rate=16000&channels=32")
+    live = live_of(source)
+    assert live is source
+    assert live.clock == "sensor"
+    assert "16,000 Hz" in live.about
+    chunks = iter(source)
+    found = [next(chunks)]
+    live.stop()
+    found.extend(chunks)
+    assert device.closed.is_set()
+    assert found[-1].t_end_us >= found[0].t_end_us
+    live.close()
 
 
 def test_a_microphone_that_falls_silent_is_told(
