@@ -61,5 +61,5 @@ $(VENV)/.light: $(VENV)/.made pyproject.toml constraints.txt
 	touch $@
 
 $(VENV)/.full: $(VENV)/.made pyproject.toml constraints.txt
-	$(PIP) --constraint constraints.txt --editable '.[$(ENGINE),train,audio,camera,dev]'
+	$(PIP) --constraint constraints.txt --editable '.[$(ENGINE),train,audio,camera,hdf5,ros,dev]'
 	touch $@ $(VENV)/.light
