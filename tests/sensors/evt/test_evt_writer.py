@@ -5,6 +5,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
+import faery
 import numpy as np
 import pytest
 from hypothesis import given
@@ -149,6 +150,23 @@ def test_a_sensor_beyond_the_addresses_of_evt_is_refused(
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(RecordingError, match=r"no/a\.raw cannot be written: No such file"):
         write_evt("2", tmp_path / "no" / "a.raw", GridGeometry(5, 5), iter(()))
+
+
+@VERSIONS
+def test_faery_reads_what_we_write_silence_and_late_clocks_included(
+    tmp_path: Path, version: Literal["2", "3"]
+) -> None:
+    rng, path = np.random.default_rng(5), tmp_path / "a.raw"
+    grid, count = GridGeometry(346, 260), 2_000
+    gaps = np.repeat(rng.choice([0, 1, 50, 5_000, 9_000_000, 60_000_000], count // 20), 20)
+    gaps[np.arange(count) % 20 > 0] = 0
+    x = np.sort(rng.integers(0, 346, (count // 20, 20)), axis=1).ravel()
+    y = np.repeat(rng.integers(0, 260, count // 20), 20)
+    columns = [np.cumsum(gaps) + 2**36 + 7, x.astype(np.uint16), y.astype(np.uint16), gaps > 0]
+    write_evt(version, path, grid, iter(chunks_of(columns, 300)))
+    theirs = np.concatenate(list(faery.events_stream_from_file(path)))
+    for name, column in zip(("t", "x", "y", "on"), columns, strict=True):
+        assert theirs[name].tolist() == column.tolist()
 
 
 @pytest.mark.recordings
