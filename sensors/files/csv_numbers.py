@@ -13,6 +13,7 @@ MOST_EXPONENT = 99_999
 # The last number to which one more digit can be joined within 64 bits.
 _JOINABLE = np.uint64((2**64 - 1 - 9) // 10)
 _DIGITS = 19
+_POWERS = np.array([10**power for power in range(_DIGITS + 1)], np.uint64)
 
 
 @njit(cache=True, nogil=True)
@@ -93,9 +94,7 @@ def scaled(mantissa: np.uint64, exponent: int, lost: bool) -> tuple[bool, bool, 
         return bool(mantissa <= latest), not lost, int(min(mantissa, latest)), 0
     if -exponent > _DIGITS:
         return True, False, 0, 0
-    power = np.uint64(1)
-    for _ in range(-exponent):
-        power *= ten
+    power = _POWERS[-exponent]
     value, rest = mantissa // power, mantissa % power
     exact = bool(rest == np.uint64(0) and not lost)
     other = power - rest

@@ -74,7 +74,7 @@ def _times(data: NDArray[np.uint8], t: NDArray[np.uint64]) -> int:
     while event < len(t):
         if at >= size:
             return -1
-        step, count = np.int64(data[at]) >> 4, np.int64(data[at]) & 15
+        step, count = _u8(data, at) >> 4, _u8(data, at) & 15
         if step != 15:
             now += np.uint64(step)
             if count == 15:
@@ -96,7 +96,7 @@ def _times(data: NDArray[np.uint8], t: NDArray[np.uint64]) -> int:
             at += 1
             if at >= size:
                 return -1
-            step, count = np.int64(data[at]) >> 4, np.int64(data[at]) & 15
+            step, count = _u8(data, at) >> 4, _u8(data, at) & 15
         now += longer
     return at
 
@@ -146,7 +146,7 @@ def _runs(data: NDArray[np.uint8], at: int, on: NDArray[np.uint8]) -> bool:
     while event < len(on):
         if at >= len(data):
             return False
-        value, count = np.int64(data[at]) >> 7, np.int64(data[at]) & 127
+        value, count = _u8(data, at) >> 7, _u8(data, at) & 127
         if count == 127:
             if at + 2 >= len(data):
                 return False
@@ -215,5 +215,11 @@ def _u32(data: NDArray[np.uint8], at: int) -> int:
 
 @njit(cache=True, nogil=True)
 def _u16(data: NDArray[np.uint8], at: int) -> int:
-    # Bytes are unsigned, and mixed with signed numbers they would become floating ones.
-    return int(np.int64(data[at]) | np.int64(data[at + 1]) << 8)
+    return _u8(data, at) | _u8(data, at + 1) << 8
+
+
+@njit(cache=True, nogil=True)
+def _u8(data: NDArray[np.uint8], at: int) -> int:
+    # Signed, since a mix of signed and unsigned numbers would become floating ones.
+    value: int = np.int64(data[at])  # type: ignore[assignment]
+    return value

@@ -5,6 +5,7 @@ fields, or one of four columns. A file with several needs a part: the name of on
 a recording of SHD and SSC.
 """
 
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,11 @@ import numpy as np
 from retempo.sensors.errors import RecordingError
 from retempo.sensors.files.format import Format, Opened, OpenRequest, without_columns
 from retempo.sensors.files.hdf5_file import opened_hdf5, stated_geometry
+from retempo.sensors.files.hdf5_ragged import read_ragged
 from retempo.sensors.files.hdf5_tables import Table, decode_table, find_tables, open_columns
 from retempo.sensors.files.table_columns import Layout
 from retempo.sensors.files.table_geometry import table_geometry
-from retempo.sensors.files.table_pieces import decode_raw
+from retempo.sensors.files.table_pieces import Raw, decode_raw
 from retempo.sensors.files.writers.hdf5 import write_hdf5
 from retempo.sensors.geometry import ChannelGeometry, GridGeometry
 
@@ -97,15 +99,15 @@ def _open_recording(request: OpenRequest, file: h5py.File) -> Opened:
         raise RecordingError(
             f"{path} has no recording {part}, expected a number from 0 to {recordings - 1}"
         )
-    spikes = len(file[_TIMES][number])
     geometry = table_geometry(request, _SECONDS, stated_geometry(file, "spikes") or _SHD)
-    decode = partial(decode_raw, path, partial(_spikes, path, number), _SECONDS, spikes)
+    decode = partial(decode_raw, path, partial(_spikes, path, number), _SECONDS, None)
     return Opened(geometry, decode, may_go_back=True)
 
 
-def _spikes(path: Path, number: int) -> Any:
-    with opened_hdf5(path) as file:
-        times, units = file[_TIMES][number], file[_UNITS][number]
+def _spikes(path: Path, number: int) -> Iterator[Raw]:
+    with h5py.File(path, "r", locking=False) as file:
+        times = read_ragged(path, file, _TIMES, number)
+        units = read_ragged(path, file, _UNITS, number)
     if len(times) != len(units):
         raise ValueError(f"recording {number} has {len(times)} times and {len(units)} units")
     yield {"t": times, "channel": units}

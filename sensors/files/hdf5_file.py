@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -81,7 +80,7 @@ def check_filters(path: Path, dataset: h5py.Dataset) -> bool:
 def stated_geometry(file: h5py.File, name: str) -> Geometry | None:
     """Return the sensor that the attributes of a table, or of a group above it, state.
 
-    `width` and `height`, `channels`, or `geometry` as in `1280x720`; `polarities` where they are 1.
+    `width`, `height` and `polarities`, `channels`, or `geometry` as in `1280x720`.
     """
     places = [file]
     for step in filter(None, name.split("/")):
@@ -91,14 +90,14 @@ def stated_geometry(file: h5py.File, name: str) -> Geometry | None:
         channels = _number(attributes.get("channels"))
         if channels is not None:
             return ChannelGeometry(channels)
-        grid = size_of(_number(attributes.get("width")), _number(attributes.get("height")))
+        names = ("width", "height", "polarities")
+        grid = size_of(*(_number(attributes.get(name)) for name in names))
         text = attributes.get("geometry")
         plain = text.decode("ascii", "replace") if isinstance(text, bytes) else str(text)
         size = _SIZE.match(plain)
         grid = grid or (size_of(size[1], size[2]) if size else None)
         if grid is not None:
-            one = _number(attributes.get("polarities")) == 1
-            return replace(grid, polarities=1) if one else grid
+            return grid
     return None
 
 

@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +48,9 @@ class Variable:
     shape: tuple[int, ...]
     dtype: np.dtype[Any] | None
     place: int
+
+
+Order = Literal["<", ">"]
 
 
 class _Inflated:
@@ -124,14 +127,14 @@ def read_columns(path: Path, variable: Variable, columns: int) -> Iterator[NDArr
             left -= whole
 
 
-def _order(file: IO[bytes]) -> str:
+def _order(file: IO[bytes]) -> Order:
     mark = file.read(_HEADER_BYTES)[126:128]
     if mark not in (b"IM", b"MI"):
         raise ValueError(f"its byte order is {mark!r}, expected IM or MI")
     return "<" if mark == b"IM" else ">"
 
 
-def _opened(file: IO[bytes], place: int, order: str) -> Stream:
+def _opened(file: IO[bytes], place: int, order: Order) -> Stream:
     """Return the bytes of a matrix from its flags on."""
     file.seek(place)
     kind, size = _tag(file, order)
@@ -144,7 +147,7 @@ def _opened(file: IO[bytes], place: int, order: str) -> Stream:
     return stream
 
 
-def _described(stream: Stream, place: int, order: str) -> Variable:
+def _described(stream: Stream, place: int, order: Order) -> Variable:
     """Read a matrix as far as the first of its values."""
     stated = _element(stream, order)
     if len(stated) < len(b"flag"):
@@ -165,7 +168,7 @@ def _described(stream: Stream, place: int, order: str) -> Variable:
     return Variable(name, tuple(dimensions), dtype, place)
 
 
-def _element(stream: Stream, order: str) -> bytes:
+def _element(stream: Stream, order: Order) -> bytes:
     first = int(np.frombuffer(_exactly(stream, 4), f"{order}u4")[0])
     if first >> 16:
         return _exactly(stream, 4)[: first >> 16]
@@ -177,7 +180,7 @@ def _element(stream: Stream, order: str) -> bytes:
     return data
 
 
-def _tag(stream: Stream, order: str) -> tuple[int, int]:
+def _tag(stream: Stream, order: Order) -> tuple[int, int]:
     kind, size = np.frombuffer(_exactly(stream, 8), f"{order}u4").tolist()
     return kind, size
 

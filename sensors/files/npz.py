@@ -1,6 +1,7 @@
 """NumPy archives (`.npz`): arrays t, x, y and on, or t and channel, or one table of events.
 
-`width` and `height`, or `channels`, state the sensor. Members are unpacked piece by piece.
+`width`, `height` and `polarities`, or `channels`, state the sensor. Members are unpacked piece by
+piece.
 """
 
 import zipfile
@@ -142,7 +143,7 @@ def _stated_geometry(arrays: Mapping[str, ArrayFile]) -> Geometry | None:
     channels = _number(arrays, "channels")
     if channels is not None:
         return ChannelGeometry(channels)
-    return size_of(_number(arrays, "width"), _number(arrays, "height"))
+    return size_of(*(_number(arrays, name) for name in ("width", "height", "polarities")))
 
 
 def _number(arrays: Mapping[str, ArrayFile], name: str) -> int | None:

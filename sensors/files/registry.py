@@ -16,6 +16,7 @@ from retempo.sensors.files import (
     nmnist,
     npz,
     numpy_table,
+    rosbag,
 )
 from retempo.sensors.files.format import Format, OpenRequest
 from retempo.sensors.files.fragment import split_fragment
@@ -32,6 +33,7 @@ FORMATS: tuple[Format, ...] = (
     npz.FORMAT,
     matlab.FORMAT,
     hdf5.FORMAT,
+    rosbag.FORMAT,
     evt.EVT2,
     evt.EVT21,
     evt.EVT3,

@@ -31,10 +31,10 @@ def table_geometry(request: OpenRequest, layout: Layout, stated: Geometry | None
     )
 
 
-def size_of(width: object, height: object) -> GridGeometry | None:
-    """Return a grid from two numbers of a file, None where they are not both there."""
+def size_of(width: object, height: object, polarities: object = None) -> GridGeometry | None:
+    """Return a grid from numbers of a file, None where its sides are not both there."""
     sides = [_whole(width), _whole(height)]
-    return GridGeometry(sides[0], sides[1]) if sides[0] and sides[1] else None
+    return GridGeometry(sides[0], sides[1], _whole(polarities) or 2) if all(sides) else None
 
 
 def _whole(value: object) -> int:

@@ -74,7 +74,8 @@ def texts(draw: st.DrawFn) -> tuple[TextLayout, list[str]]:
 
 
 def plainly(lines: list[str], layout: TextLayout) -> tuple[list[tuple[int, ...]], dict[str, int]]:
-    rows, counts = [], {}
+    rows: list[tuple[int, ...]] = []
+    counts: dict[str, int] = {}
     for line in lines:
         try:
             row = read_line(line, layout)

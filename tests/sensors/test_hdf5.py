@@ -32,10 +32,21 @@ def test_our_own_layout_comes_back_with_its_sensor(
     path = tmp_path_factory.mktemp("a") / "a.h5"
     with h5py.File(path, "w") as file:
         group = write_columns(file, "events", np.array(rows))
-        group.attrs["width"], group.attrs["height"] = 640, 480
+        group.attrs["width"], group.attrs["height"], group.attrs["polarities"] = 640, 480, 2
     recording = open_recording(path, chunk_events=chunk)
     assert (recording.format, recording.geometry) == ("HDF5", GRID)
     assert rows_of(read_all(recording)) == rows
+
+
+def test_a_sensor_of_one_polarity_stays_one(tmp_path: Path) -> None:
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w") as file:
+        group = write_columns(file, "events", moving(3))
+        group.attrs["width"], group.attrs["height"], group.attrs["polarities"] = 640, 480, 1
+    assert open_recording(path).geometry == GridGeometry(640, 480, 1)
+    path = tmp_path / "a.npz"
+    np.savez(path, events=moving(3), width=640, height=480, polarities=1)
+    assert open_recording(path).geometry == GridGeometry(640, 480, 1)
 
 
 def test_channels_and_their_number_are_read(tmp_path: Path) -> None:
@@ -119,16 +130,55 @@ def test_units_and_rows_of_fields_and_columns_in_the_plural_are_read(tmp_path: P
     assert rows_of(back) == [tuple(row) for row in rows.tolist()]
 
 
+def columns_of(rows: np.ndarray) -> tuple[list[int], list[int], list[int], list[int]]:
+    t, x, y, on = rows.T.tolist()
+    return t, x, y, on
+
+
 SPIKES = [([0.5, 0.0087, 0.3], [3, 699, 0]), ([], []), ([1.25], [700])]
 
 
-def write_shd(path: Path, dtype: str) -> None:
-    with h5py.File(path, "w") as file:
+def write_shd(path: Path, dtype: str, userblock: int = 0, **options: object) -> None:
+    with h5py.File(path, "w", userblock_size=userblock) as file:
         for place, (name, kind) in enumerate((("times", dtype), ("units", "u2"))):
-            made = file.create_dataset(f"spikes/{name}", 3, h5py.vlen_dtype(np.dtype(kind)))
+            ragged = h5py.vlen_dtype(np.dtype(kind))
+            made = file.create_dataset(f"spikes/{name}", 3, ragged, **options)
             for number, spikes in enumerate(SPIKES):
                 made[number] = np.array(spikes[place], kind)
         file["labels"] = np.zeros(3, "u2")
+
+
+@pytest.mark.parametrize("userblock", [0, 512])
+@pytest.mark.parametrize("options", [{}, {"chunks": 2}, {"compression": "gzip", "shuffle": True}])
+def test_ragged_rows_are_read_however_they_are_stored(
+    tmp_path: Path, options: dict[str, object], userblock: int
+) -> None:
+    path = tmp_path / "shd.h5"
+    write_shd(path, ">f4", userblock, **options)
+    for number, (times, units) in enumerate(SPIKES):
+        back = read_all(open_recording(path, part=str(number), geometry=ChannelGeometry(701)))
+        assert back.channel is not None
+        assert back.channel.tolist() == units
+        assert np.allclose(back.t_us / 1e6, times, atol=1e-6)
+
+
+def test_a_heap_that_is_damaged_anywhere_gives_spikes_or_is_counted(tmp_path: Path) -> None:
+    path = tmp_path / "shd.h5"
+    write_shd(path, "f4")
+    data, draw = path.read_bytes(), np.random.default_rng(7)
+    heap = data.index(b"GCOL")
+    damaged = 0
+    for _ in range(600):
+        broken = bytearray(data)
+        broken[int(draw.integers(heap, heap + 120))] ^= 1 << int(draw.integers(0, 8))
+        path.write_bytes(broken)
+        try:
+            back = read_all(open_recording(path, part="0", policy="skip"))
+        except SensorError:
+            continue
+        assert len(back) <= 3
+        damaged += bool(back.problems)
+    assert damaged > 5
 
 
 @pytest.mark.parametrize("dtype", ["f8", "f4", "f2"])
@@ -173,7 +223,7 @@ def test_metavision_is_read_without_its_plugin(tmp_path: Path) -> None:
     full = np.concatenate([rows, np.zeros((50, 4), np.int64)])
     full[250:, 0] = rows[-1, 0]
     chunks = [
-        encode_ecf(*full[start : start + 100].T.tolist(), packing=packing)
+        encode_ecf(*columns_of(full[start : start + 100]), packing=packing)
         for start, packing in ((0, 0), (100, 1), (200, PACKED_24))
     ]
     write_filtered(path, ECF, chunks, 250)

@@ -27,7 +27,8 @@ TOUCH = st.lists(
 
 def spiketrain(touch: list[tuple[int, dict[int, int]]]) -> tuple[np.ndarray, list[tuple[int, ...]]]:
     """The variable of a file, `(101, moments)`, and its events."""
-    table, rows, now_us = np.zeros((101, len(touch))), [], 0
+    rows: list[tuple[int, ...]] = []
+    table, now_us = np.zeros((101, len(touch))), 0
     for moment, (step_us, taxels) in enumerate(touch):
         now_us += step_us
         table[100, moment] = now_us / 1e6

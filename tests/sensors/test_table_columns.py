@@ -130,7 +130,7 @@ INTEGERS = [np.int8, np.uint8, np.int16, np.uint16, np.int32, np.uint32, np.int6
 
 @given(st.data(), st.sampled_from(INTEGERS), st.sampled_from([("s", 10**6), ("us", 1)]))
 def test_whole_times_of_every_type_are_exact_or_no_time(
-    data: st.DataObject, dtype: type[np.generic], scaled: tuple[str, int]
+    data: st.DataObject, dtype: type[np.integer], scaled: tuple[str, int]
 ) -> None:
     unit, scale = scaled
     bounds = np.iinfo(dtype)
