@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -98,8 +97,7 @@ def stated_geometry(file: h5py.File, name: str) -> Geometry | None:
         size = _SIZE.match(plain)
         grid = grid or (size_of(size[1], size[2]) if size else None)
         if grid is not None:
-            one = _number(attributes.get("polarities")) == 1
-            return replace(grid, polarities=1) if one else grid
+            return grid
     return None
 
 

