@@ -36,7 +36,11 @@ TARGET_MB = 200
 SMALL_EVENTS = 100_000
 CHUNK_EVENTS = 65_536
 SPAN_US = 65_536
-GEOMETRIES: tuple[Geometry, ...] = (GridGeometry(640, 480), ChannelGeometry(64))
+GEOMETRIES: tuple[Geometry, ...] = (
+    GridGeometry(640, 480),
+    GridGeometry(34, 34),
+    ChannelGeometry(64),
+)
 ES_HEADER_BYTES = 20
 # Text, and sound that must be heard first, get a tenth of the size.
 SLOW, SLOW_SHARE = ("CSV", "Sound"), 0.1

@@ -36,7 +36,7 @@ KINDS: dict[str, str] = {
     "unknown": "words of a type that nobody has defined (EVT)",
     "no_row": "events before the first row (EVT3)",
     "no_base": "events of vectors without a base (EVT3)",
-    "partial_vector": "groups of vector words that are not whole; their events are kept (EVT3)",
+    "partial_vector": "groups of a camera's vector words that are not whole; they are kept (EVT3)",
     "partial_continued": "groups of continued words that are not whole (EVT3)",
     "overrun": "samples of a microphone that were lost; silence stands in for them",
 }

@@ -25,6 +25,7 @@ from retempo.sensors.evt.state import (
     PROBLEMS,
     SECOND_12,
     THIRD_8,
+    TICKS,
     TO,
     WORD,
     Found,
@@ -148,7 +149,7 @@ def finish(coding: Coding, running: Running) -> Problems:
     if rest:
         text = f"it ends {rest} bytes into a word of {coding.word_bytes}"
         problems = both(problems, problem("truncated", text, 0))
-    elif numbers[AWAITED] in (SECOND_12, THIRD_8):
+    elif numbers[TICKS] and numbers[AWAITED] in (SECOND_12, THIRD_8):
         problems = both(problems, problem("truncated", "it ends inside a vector of three words", 0))
     return problems
 

@@ -151,6 +151,15 @@ def _run(
 
 
 @njit(cache=True, nogil=True)
+def _partial_vector(
+    at: Any, events: Any, state: State, found: Found
+) -> None:  # pragma: no cover - compiled
+    """Count a group that is not 12, 12 and 8, which cameras send; writers of files send others."""
+    if state[TICKS]:
+        note(found, PARTIAL_VECTOR, events, at, 1, 0, 0)
+
+
+@njit(cache=True, nogil=True)
 def _word_evt3(
     word: Any, at: Any, events: Any, wraps: Any, state: State, found: Found, packed: Words
 ) -> Any:  # pragma: no cover - compiled
@@ -159,7 +168,7 @@ def _word_evt3(
     awaited, state[AWAITED] = state[AWAITED], NOTHING
     if awaited in (SECOND_12, THIRD_8):
         if kind != (4 if awaited == SECOND_12 else 5):
-            note(found, PARTIAL_VECTOR, events, at, 1, 0, 0)
+            _partial_vector(at, events, state, found)
             awaited = BROKEN
     elif awaited != NOTHING and kind != (7 if awaited == THIRD_CONTINUED else 0xF):
         note(found, PARTIAL_CONTINUED, events, at, 1, 0, 0)
@@ -176,7 +185,7 @@ def _word_evt3(
         if kind == 4:
             state[AWAITED] = THIRD_8 if awaited == SECOND_12 else SECOND_12
         elif awaited not in (THIRD_8, BROKEN):
-            note(found, PARTIAL_VECTOR, events, at, 1, 0, 0)
+            _partial_vector(at, events, state, found)
         if state[BASE] == NONE:
             note(found, NO_BASE, events, at, max(bits_set(mask), 1), 0, 0)
             return events

@@ -81,7 +81,7 @@ def pack_evt3_plain(
             pixels = [bit for bit in range(size) if value >> bit & 1]
             if kind == 0x4:
                 state[at.AWAITED] = at.THIRD_8 if awaited == at.SECOND_12 else at.SECOND_12
-            elif awaited not in (at.THIRD_8, at.BROKEN):
+            elif awaited not in (at.THIRD_8, at.BROKEN) and state[at.TICKS]:
                 _note(found, at.PARTIAL_VECTOR, events, place, 1)
             if state[at.BASE] < 0:
                 _note(found, at.NO_BASE, events, place, max(len(pixels), 1))
@@ -109,7 +109,9 @@ def _awaited(kind: int, place: int, events: int, state: State, found: Found) -> 
     if kind == wanted.get(awaited, 0xF):
         return awaited
     vector = awaited in (at.SECOND_12, at.THIRD_8)
-    _note(found, at.PARTIAL_VECTOR if vector else at.PARTIAL_CONTINUED, events, place, 1)
+    # Cameras send 12, 12 and 8, and repeat TIME_HIGH; writers of files do neither.
+    if state[at.TICKS] or not vector:
+        _note(found, at.PARTIAL_VECTOR if vector else at.PARTIAL_CONTINUED, events, place, 1)
     return at.BROKEN
 
 
