@@ -7,7 +7,7 @@ there already), and run it there. Needs the recordings in ../shared/data.
 """
 
 import argparse
-import resource
+import re
 import subprocess
 import sys
 import tempfile
@@ -35,7 +35,7 @@ def main() -> None:
     if arguments.peak_of:
         task, name, path = arguments.peak_of
         TASKS[task][1][name](Path(path))
-        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+        print(_peak_mib())
         return
     rows: list[Row] = []
     memory: list[Memory] = []
@@ -71,6 +71,12 @@ def _measure(task: str, path: Path, rounds: int) -> list[Row]:
         rows.append(Row(task, name, events[name], rates, ratios))
         print(f"{task}: {name}: {np.median(rates):.0f} Mev/s, {np.median(ratios):.2f}", flush=True)
     return rows
+
+
+def _peak_mib() -> int:
+    """The peak of this program alone: `ru_maxrss` would hold that of the process that began it."""
+    found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    return int(found[1]) // 1024 if found else 0
 
 
 def _peaks(task: str, short: Path, long: Path) -> list[Memory]:

@@ -12,9 +12,6 @@ from retempo.sensors.errors import RecordingError
 from retempo.sensors.files.format import reason
 from retempo.sensors.geometry import GridGeometry
 
-# faery refuses events outside the dimensions that it is told; the binning counts them instead.
-ANY_DIMENSIONS = (65_535, 65_535)
-
 _OURS_TO_PASS_ON = (KeyboardInterrupt, SystemExit, GeneratorExit, MemoryError)
 
 
