@@ -16,7 +16,7 @@ KINDS: dict[str, str] = {
     "line": "lines of text that are no event",
     "time": "rows whose time is no number or beyond 63 bits of microseconds",
     "address": "rows whose address is no whole number from 0 to 65535",
-    "polarity": "rows whose polarity is none of 1, 0, -1, true and false",
+    "polarity": "events whose polarity is neither on nor off",
     "malformed": "datagrams of a length that the layout does not allow",
     "no_timestamp": "events without a timestamp where the sensor's clock was asked for",
     "ignored_time": "timestamps that were not asked for, so that arrival counts instead",

@@ -2,20 +2,28 @@
 
 A little-endian u32 time in us, then a u32 word: x in 14 bits, y in 14 bits and the polarity in 4
 (version 2), or x in 9 bits, y in 8 and the polarity in 1 (version 1). The time wraps after 71
-minutes and is unwrapped here.
+minutes and is unwrapped here. Files of other events than change detections are refused: the type
+is stated once, for the whole file.
 """
 
 import re
-from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from retempo.sensors.byte_decoder import ByteDecoder, decode_file
 from retempo.sensors.columns import Columns
 from retempo.sensors.errors import RecordingError
-from retempo.sensors.events import Times
+from retempo.sensors.files.fixed_records import (
+    Clock,
+    Records,
+    drop_and_count,
+    record_decoder,
+    unwrap,
+)
 from retempo.sensors.files.format import Format, Opened, of_grid
 from retempo.sensors.files.percent_header import read_percent_header, stated_geometry
 from retempo.sensors.files.writers.dat import write_dat
@@ -28,28 +36,42 @@ _EVENT_BYTES = 8
 # "2d" of the first ATIS, "cd" of every later sensor.
 _CHANGE_DETECTION = (0x00, 0x0C)
 _VERSION = re.compile(r"^% *version +(\d+)", re.IGNORECASE | re.MULTILINE)
-_T0 = re.compile(r"^% *t0 +(\d+)", re.IGNORECASE | re.MULTILINE)
-_HALF_RANGE_US = 1 << 31
+_T0 = re.compile(r"^% *t0 +(\d{1,18})\b", re.IGNORECASE | re.MULTILINE)
 
 
 def decode_dat(words: NDArray[np.uint32], version: int) -> Columns:
-    """The events in `words` of shape `(events, 2)`, with the time unwrapped."""
+    """The events in `words` of shape `(events, 2)`, times as the file has them.
+
+    An event of version 2 whose polarity is neither 0 nor 1 is dropped and counted.
+    """
     x_bits, y_bits = (14, 14) if version == 2 else (9, 8)
     address = words[:, 1]
     polarity = address >> np.uint32(x_bits + y_bits)
-    return Columns(
-        t_us=_unwrap(words[:, 0].astype(np.int64)),
+    columns = Columns(
+        t_us=words[:, 0].astype(np.int64),
         x=(address & ((1 << x_bits) - 1)).astype(np.uint16),
         y=((address >> x_bits) & ((1 << y_bits) - 1)).astype(np.uint16),
-        on=(polarity if version == 2 else polarity & 1).astype(np.bool_),
+        on=(polarity & 1).astype(np.bool_),
+    )
+    if version != 2:
+        return columns
+    return drop_and_count(
+        columns,
+        polarity > 1,
+        "polarity",
+        "the event at {t} us has a polarity that is neither 0 nor 1",
     )
 
 
-def _unwrap(t_us: Times) -> Times:
-    """A step back by more than half of the 32-bit range is the counter's wrap."""
-    steps = np.diff(t_us, prepend=t_us[:1])
-    wraps = (steps < -_HALF_RANGE_US).astype(np.int64) - (steps > _HALF_RANGE_US)
-    return t_us + (np.cumsum(wraps) << 32)
+def dat_decoder(version: int, t0_us: int = 0) -> ByteDecoder[Records[Clock]]:
+    """A decoder of the bytes behind the header; `t0_us` is added to every time."""
+
+    def decode(clock: Clock, data: bytes) -> tuple[Clock, Columns]:
+        columns = decode_dat(np.frombuffer(data, "<u4").reshape(-1, 2), version)
+        clock, t_us = unwrap(clock, columns.t_us)
+        return clock, replace(columns, t_us=t_us + t0_us)
+
+    return record_decoder(_EVENT_BYTES, Clock(), decode)
 
 
 def _sniff(head: bytes, path: Path) -> bool:
@@ -72,29 +94,13 @@ def _open(path: Path, head: bytes, geometry: GridGeometry | None) -> Opened:
             f"{path} holds events of type {kind[0]:#04x} and {kind[1]} bytes, expected change "
             f"detections (type 0x00 or 0x0c) of {_EVENT_BYTES} bytes"
         )
-    rest = (path.stat().st_size - header.size - 2) % _EVENT_BYTES
-    if rest:
-        raise RecordingError(
-            f"{path} is truncated: it ends {rest} bytes into an event of {_EVENT_BYTES} bytes; "
-            "copy it again"
-        )
     version = _VERSION.search(header.text)
     if version and version[1] not in ("1", "2"):
         raise RecordingError(f"{path} is DAT version {version[1]}, expected version 1 or 2")
     t0 = _T0.search(header.text)
-    decode = partial(
-        _decode, path, header.size + 2, int(version[1]) if version else 2, int(t0[1]) if t0 else 0
-    )
+    decoder = dat_decoder(int(version[1]) if version else 2, int(t0[1]) if t0 else 0)
+    decode = partial(decode_file, path, decoder, header.size + 2)
     return Opened(geometry or stated_geometry(header) or GEOMETRY, decode, may_go_back=True)
-
-
-def _decode(path: Path, offset: int, version: int, t0_us: int) -> Iterator[Columns]:
-    try:
-        words = np.fromfile(path, "<u4", offset=offset)
-    except OSError as error:
-        raise RecordingError(f"{path} cannot be read: {error.strerror}") from error
-    columns = decode_dat(words[: len(words) // 2 * 2].reshape(-1, 2), version)
-    yield Columns(columns.t_us + t0_us, columns.x, columns.y, columns.on)
 
 
 FORMAT = Format("DAT", (".dat",), _sniff, of_grid(_open), write_dat)

@@ -15,12 +15,14 @@ class Opened:
     """A file whose head has been checked; `decode` reads it afresh at each call, piece by piece.
 
     `may_go_back` says that times may go back by any amount, as in a table that somebody wrote: the
-    watermarks of such a file are found in a pass of their own.
+    watermarks of such a file are found in a pass of their own. `notes` are sentences that a person
+    who looks at the file should read: what the reader chose among what the file offers.
     """
 
     geometry: Geometry
     decode: Callable[[], Iterator[AnyColumns]]
     may_go_back: bool = False
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,37 +1,53 @@
-"""The N-MNIST `.bin` format: five bytes an event and no header.
+"""The `.bin` format of N-MNIST and N-Caltech101: five bytes an event and no header.
 
 Byte 0 is x, byte 1 is y, bytes 2 to 4 are a big-endian word whose top bit is the polarity and
 whose other 23 bits are the time in microseconds (Orchard et al. 2015, Converting static image
-datasets to spiking neuromorphic datasets using saccades, and the data set's read-me).
+datasets to spiking neuromorphic datasets using saccades, and the data set's read-me). As in the
+data set's own reader, y = 240 is no pixel where the sensor is no higher: every such record moves
+all later times on by 2^13 us.
+
+Neither data set states its size. A file whose events all but fit 34x34 is N-MNIST; one that goes
+forward in time and fits 240x180, into which the pictures of Caltech101 were scaled, is
+N-Caltech101; any other needs the caller's geometry.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from retempo.sensors.columns import Columns
+from retempo.sensors.byte_decoder import ByteDecoder, decode_file
+from retempo.sensors.columns import Columns, part_of
 from retempo.sensors.errors import RecordingError
 from retempo.sensors.events import EventChunk
+from retempo.sensors.files.fixed_records import Records, record_decoder
 from retempo.sensors.files.format import Format, Opened, of_grid
 from retempo.sensors.files.writers.checks import need_grid
 from retempo.sensors.geometry import Geometry, GridGeometry
 
 EVENT_BYTES = 5
 GEOMETRY = GridGeometry(34, 34)
+CALTECH_GEOMETRY = GridGeometry(240, 180)
 
 _TIME_LIMIT_US = 1 << 23
 _SIDE_LIMIT = 256
 _NO_EVENTS = "{path} is not written: N-MNIST has no header, so no events would be no bytes"
 # Fewer events than this fit the 34x34 grid by chance too easily to name a format by them.
 _SNIFF_EVENTS = 16
+# A few strays are the sensor's; more mean that the grid is another one.
+_FITTING = 0.95
+_FORWARD = 0.98
+_OVERFLOW_Y = 240
+_OVERFLOW_US = 1 << 13
 
 
 def decode_nmnist(data: bytes) -> Columns:
     """The events in `data`, whose length must be a multiple of five; times go from 0 to 2^23 us."""
     events = np.frombuffer(data, np.uint8).reshape(-1, EVENT_BYTES)
-    word = events[:, 2:].astype(np.int64) @ np.array([1 << 16, 1 << 8, 1])
+    high, middle, low = (events[:, k].astype(np.int64) for k in (2, 3, 4))
+    word = high << 16 | middle << 8 | low
     return Columns(
         t_us=word & (_TIME_LIMIT_US - 1),
         x=events[:, 0].astype(np.uint16),
@@ -90,45 +106,81 @@ def _write(path: Path, geometry: Geometry, chunks: Iterator[EventChunk]) -> None
             raise RecordingError(_NO_EVENTS.format(path=path.name))
 
 
+def nmnist_decoder(grid: GridGeometry) -> ByteDecoder[Records[int]]:
+    """A decoder of the whole file; what it remembers is the sum of the time overflows so far."""
+    may_overflow = grid.height <= _OVERFLOW_Y
+
+    def decode(passed_us: int, data: bytes) -> tuple[int, Columns]:
+        columns = decode_nmnist(data)
+        if not may_overflow:
+            return passed_us, columns
+        marks = columns.y == _OVERFLOW_Y
+        moved = passed_us + np.cumsum(marks) * _OVERFLOW_US
+        timed = replace(columns, t_us=columns.t_us + moved)
+        return passed_us + int(np.count_nonzero(marks)) * _OVERFLOW_US, part_of(timed, ~marks)
+
+    return record_decoder(EVENT_BYTES, 0, decode)
+
+
 def _sniff(head: bytes, path: Path) -> bool:
     del path
-    events = len(head) // EVENT_BYTES
-    if events < _SNIFF_EVENTS:
-        return False
-    columns = decode_nmnist(head[: events * EVENT_BYTES])
-    forward = bool((np.diff(columns.t_us) >= 0).all()) and columns.t_us[-1] > columns.t_us[0]
-    return forward and _inside(columns, GEOMETRY) == events
+    columns = _leading(head)
+    return len(columns) >= _SNIFF_EVENTS and _goes_forward(columns) and _fits(columns, GEOMETRY)
+
+
+def _sniff_caltech(head: bytes, path: Path) -> bool:
+    del path
+    columns = _leading(head)
+    return (
+        len(columns) >= _SNIFF_EVENTS
+        and _goes_forward(columns)
+        and _fits(columns, CALTECH_GEOMETRY)
+    )
 
 
 def _open(path: Path, head: bytes, geometry: GridGeometry | None) -> Opened:
-    size = path.stat().st_size
-    if size % EVENT_BYTES:
-        raise RecordingError(
-            f"{path} is truncated or no N-MNIST file: {size} bytes are {size // EVENT_BYTES} "
-            f"events of {EVENT_BYTES} bytes and {size % EVENT_BYTES} bytes more; copy it again"
-        )
-    grid = geometry or GEOMETRY
     columns = decode_nmnist(head[: len(head) // EVENT_BYTES * EVENT_BYTES])
+    grid = geometry or GEOMETRY
     inside = _inside(columns, grid)
-    # A few strays are the sensor's; a majority means that the file is something else.
+    # A majority outside means that the file is something else.
     if 2 * inside < len(columns):
         raise RecordingError(
             f"{path} is no N-MNIST file of {grid}: {len(columns) - inside} of its first "
             f"{len(columns)} events lie outside; give its geometry or rename it"
         )
-    return Opened(grid, partial(_decode, path), may_go_back=True)
+    return _opened(path, grid)
+
+
+def _open_caltech(path: Path, head: bytes, geometry: GridGeometry | None) -> Opened:
+    del head
+    return _opened(path, geometry or CALTECH_GEOMETRY)
+
+
+def _opened(path: Path, grid: GridGeometry) -> Opened:
+    return Opened(grid, partial(decode_file, path, nmnist_decoder(grid)), may_go_back=True)
+
+
+def _leading(head: bytes) -> Columns:
+    """The events of the head, with the time overflows of a sensor of less than 240 rows."""
+    decoder = nmnist_decoder(GEOMETRY)
+    columns = decoder.feed(decoder.start(), head)[1]
+    assert isinstance(columns, Columns)  # noqa: S101  (the decoder above gives no others)
+    return columns
+
+
+def _goes_forward(columns: Columns) -> bool:
+    """Whether the times go forward but for what damage may do; zeros alone go nowhere."""
+    steps = np.diff(columns.t_us)
+    return bool(np.mean(steps >= 0) >= _FORWARD and np.mean(steps > 0) >= 1 - _FITTING)
+
+
+def _fits(columns: Columns, grid: GridGeometry) -> bool:
+    return _inside(columns, grid) >= _FITTING * len(columns)
 
 
 def _inside(columns: Columns, grid: GridGeometry) -> int:
     return int(np.count_nonzero((columns.x < grid.width) & (columns.y < grid.height)))
 
 
-def _decode(path: Path) -> Iterator[Columns]:
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise RecordingError(f"{path} cannot be read: {error.strerror}") from error
-    yield decode_nmnist(data[: len(data) // EVENT_BYTES * EVENT_BYTES])
-
-
 FORMAT = Format("N-MNIST", (".bin",), _sniff, of_grid(_open), _write)
+CALTECH = Format("N-Caltech101", (".bin",), _sniff_caltech, of_grid(_open_caltech))

@@ -5,6 +5,8 @@ from pathlib import Path
 from retempo.sensors.cochlea import CochleaSpec
 from retempo.sensors.errors import GeometryError, RecordingError
 from retempo.sensors.files import (
+    aedat2,
+    aedat3,
     aedat4,
     audio,
     csv_text,
@@ -13,6 +15,7 @@ from retempo.sensors.files import (
     evt,
     hdf5,
     matlab,
+    nas,
     nmnist,
     npz,
     numpy_table,
@@ -26,6 +29,8 @@ from retempo.sensors.problems import POLICIES, Policy
 
 # Those with a signature come before those that are only plausible.
 FORMATS: tuple[Format, ...] = (
+    aedat2.FORMAT,
+    aedat3.FORMAT,
     aedat4.FORMAT,
     es.FORMAT,
     audio.FORMAT,
@@ -40,6 +45,8 @@ FORMATS: tuple[Format, ...] = (
     dat.FORMAT,
     csv_text.FORMAT,
     nmnist.FORMAT,
+    nmnist.CALTECH,
+    nas.FORMAT,
 )
 
 _HEAD_BYTES = 65_536
