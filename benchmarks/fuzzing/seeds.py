@@ -10,6 +10,7 @@ from pathlib import Path
 
 import lz4.frame
 import numpy as np
+from scipy.io import savemat
 
 from retempo.sensors.errors import SensorError
 from retempo.sensors.events import EventChunk
@@ -103,6 +104,13 @@ def _numpy(save: Callable[[io.BytesIO], None]) -> bytes:
     return file.getvalue()
 
 
+def _matlab(compress: bool) -> bytes:
+    """A structure of columns, as the sets of the ST-MNIST kind hold them."""
+    rows = _table().astype(float)
+    columns = {name: rows[:, k] for k, name in enumerate(("ts", "x", "y", "p"))}
+    return _numpy(lambda file: savemat(file, {"TD": columns}, do_compression=compress))
+
+
 def _sound() -> bytes:
     file = io.BytesIO()
     with wave.open(file, "wb") as sound:
@@ -138,6 +146,8 @@ MADE: tuple[tuple[str, Callable[[], bytes]], ...] = (
     (".csv", lambda: b"t,x@34,y@34,on\n" + b"".join(b"%d,%d,%d,%d\n" % row for row in _rows())),
     (".txt", lambda: b"".join(b"%d %d %d %d\n" % row for row in _rows())),
     (".npy", lambda: _numpy(lambda file: np.save(file, _table()))),
+    (".mat", lambda: _matlab(compress=False)),
+    (".mat", lambda: _matlab(compress=True)),
     (".wav", _sound),
 )
 

@@ -16,9 +16,9 @@ from retempo.sensors.files.aedat4_header import EVENTS, BrokenBufferError, root_
 from retempo.sensors.files.format import reason
 
 if sys.version_info >= (3, 14):
-    from compression import zstd
+    from compression import zstd as zstd
 else:
-    from backports import zstd
+    from backports import zstd as zstd
 
 LZ4_MAGIC = b"\x04\x22\x4d\x18"
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"

@@ -46,7 +46,8 @@ _OVERFLOW_US = 1 << 13
 def decode_nmnist(data: bytes) -> Columns:
     """The events in `data`, whose length must be a multiple of five; times go from 0 to 2^23 us."""
     events = np.frombuffer(data, np.uint8).reshape(-1, EVENT_BYTES)
-    word = events[:, 2:].astype(np.int64) @ np.array([1 << 16, 1 << 8, 1])
+    high, middle, low = (events[:, k].astype(np.int64) for k in (2, 3, 4))
+    word = high << 16 | middle << 8 | low
     return Columns(
         t_us=word & (_TIME_LIMIT_US - 1),
         x=events[:, 0].astype(np.uint16),

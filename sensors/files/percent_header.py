@@ -6,13 +6,21 @@ from dataclasses import dataclass
 from retempo.sensors.geometry import GridGeometry
 
 _WIDTH_HEIGHT = (
-    re.compile(r"^% *geometry +(\d+)x(\d+)", re.IGNORECASE | re.MULTILINE),
-    re.compile(r"^% *format +EVT\S*;width=(\d+);height=(\d+)", re.IGNORECASE | re.MULTILINE),
-    re.compile(r"^% *width +(\d+)$[\s\S]*?^% *height +(\d+)$", re.IGNORECASE | re.MULTILINE),
+    re.compile(r"^% *geometry +(\d{1,9})x(\d{1,9})", re.IGNORECASE | re.MULTILINE),
+    re.compile(
+        r"^% *format +EVT\S*;width=(\d{1,9});height=(\d{1,9})", re.IGNORECASE | re.MULTILINE
+    ),
+    re.compile(
+        r"^% *width +(\d{1,9})$[\s\S]*?^% *height +(\d{1,9})$", re.IGNORECASE | re.MULTILINE
+    ),
 )
 _HEIGHT_WIDTH = (
-    re.compile(r"^% *format +EVT\S*;height=(\d+);width=(\d+)", re.IGNORECASE | re.MULTILINE),
-    re.compile(r"^% *height +(\d+)$[\s\S]*?^% *width +(\d+)$", re.IGNORECASE | re.MULTILINE),
+    re.compile(
+        r"^% *format +EVT\S*;height=(\d{1,9});width=(\d{1,9})", re.IGNORECASE | re.MULTILINE
+    ),
+    re.compile(
+        r"^% *height +(\d{1,9})$[\s\S]*?^% *width +(\d{1,9})$", re.IGNORECASE | re.MULTILINE
+    ),
 )
 
 

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from retempo.sensors.errors import RecordingError
 from retempo.sensors.events import EventChunk
 from retempo.sensors.files import open_recording, read_all, write_nmnist
-from retempo.sensors.files.nmnist import decode_nmnist, encode_nmnist
+from retempo.sensors.files.nmnist import decode_nmnist, encode_nmnist, nmnist_decoder
 from retempo.sensors.geometry import GridGeometry
 from retempo.sensors.simulated import SimulatedCamera, digit_image, record
+from tests.sensors.byte_files import cut, decoded
 
 Row = tuple[int, int, int, bool]
 ROWS = st.lists(
@@ -119,3 +120,43 @@ def test_the_label_in_the_name_plays_no_part(tmp_path: Path) -> None:
     for name in ("1_7.bin", "x.bin", "7.data"):
         write_nmnist(tmp_path / name, chunk_of(rows))
         assert rows_of(read_all(open_recording(tmp_path / name))) == rows
+
+
+def test_a_file_of_caltech_is_known_by_its_pixels(tmp_path: Path) -> None:
+    rows = [(50 + 3 * k, 7 * k % 240, 11 * k % 180, k % 2 == 0) for k in range(500)]
+    path = tmp_path / "image_0001.bin"
+    path.write_bytes(encode_nmnist(chunk_of(rows)))
+    recording = open_recording(path)
+    assert (recording.format, recording.geometry) == ("N-Caltech101", GridGeometry(240, 180))
+    assert rows_of(read_all(recording)) == rows
+    wide = open_recording(path, geometry=GridGeometry(304, 240))
+    assert (wide.geometry, rows_of(read_all(wide))) == (GridGeometry(304, 240), rows)
+
+
+def test_a_few_strays_do_not_make_another_data_set(tmp_path: Path) -> None:
+    rows = [(50 + 3 * k, k % 34, (50 if k == 9 else 5), True) for k in range(100)]
+    path = tmp_path / "a.bin"
+    path.write_bytes(encode_nmnist(chunk_of(rows)))
+    recording = open_recording(path, policy="skip")
+    assert (recording.format, recording.geometry) == ("N-MNIST", GridGeometry(34, 34))
+    assert read_all(recording).problems == {"outside": 1}
+
+
+def test_row_240_moves_the_time_on_where_the_sensor_has_no_such_row(tmp_path: Path) -> None:
+    rows = [(10 * k, k % 34, 2, True) for k in range(40)]
+    rows[20] = (0, 0, 240, False)
+    path = tmp_path / "a.bin"
+    path.write_bytes(encode_nmnist(chunk_of(rows)))
+    times = read_all(open_recording(path)).t_us
+    before = [10 * k for k in range(20)]
+    assert times.tolist() == before + [10 * k + 8_192 for k in range(21, 40)]
+    high = open_recording(path, geometry=GridGeometry(256, 256))
+    assert rows_of(read_all(high)) == rows
+
+
+@given(st.binary(max_size=300), st.lists(st.integers(0, 300), max_size=6))
+def test_how_the_bytes_are_cut_never_changes_the_events(data: bytes, places: list[int]) -> None:
+    for grid in (GridGeometry(34, 34), GridGeometry(256, 256)):
+        decoder = nmnist_decoder(grid)
+        whole = decoded(decoder, [data])  # type: ignore[arg-type]
+        assert decoded(decoder, cut(data, places)) == whole  # type: ignore[arg-type]

@@ -233,7 +233,7 @@ def test_a_limit_spreads_over_the_data_set() -> None:
 
 
 def test_data_sets_need_no_torch() -> None:
-    heavy = ("torch", "sklearn", "tonic", "h5py")
+    heavy = ("torch", "sklearn", "tonic")
     script = (
         f"import sys, retempo.training.datasets; print([m for m in {heavy} if m in sys.modules])"
     )

@@ -1,7 +1,7 @@
 """NPZ written: the arrays `t`, `x`, `y`, `on` or `t`, `channel`, and the sensor's size.
 
-`t` is int64 in us, addresses uint16, `on` bool; `width` and `height`, or `channels`, are single
-numbers. The members are not compressed, so that NumPy can read them at the disk's pace.
+`t` is int64 in us, addresses uint16, `on` bool; `width`, `height` and `polarities`, or `channels`,
+are single numbers. The members are not compressed, so that NumPy can read them at the disk's pace.
 """
 
 import shutil
@@ -36,7 +36,7 @@ def write_npz(path: Path, geometry: Geometry, chunks: Iterator[EventChunk]) -> N
                     _write_head(member, np.dtype(dtype), (events,))
                     with (folder / key).open("rb") as column:
                         shutil.copyfileobj(column, member, _COPY_BYTES)
-            for key in ("width", "height") if grid else ("channels",):
+            for key in ("width", "height", "polarities") if grid else ("channels",):
                 with _member(archive, key) as member:
                     np.lib.format.write_array(member, np.array(getattr(geometry, key), np.int64))
 

@@ -58,14 +58,14 @@ def test_csv_of_channels(tmp_path: Path) -> None:
 def test_npz_of_a_grid(tmp_path: Path) -> None:
     write_recording(tmp_path / "a.npz", Given(cut(EVENTS, [3, 66_000]), GRID))
     with np.load(tmp_path / "a.npz") as arrays:
-        assert list(arrays) == ["t", "x", "y", "on", "width", "height"]
+        assert list(arrays) == ["t", "x", "y", "on", "width", "height", "polarities"]
         dtypes = [arrays[name].dtype for name in arrays]
-        assert dtypes == [np.int64, np.uint16, np.uint16, np.bool_, np.int64, np.int64]
+        assert dtypes == [np.int64, np.uint16, np.uint16, np.bool_] + [np.dtype(np.int64)] * 3
         np.testing.assert_array_equal(arrays["t"], EVENTS.t_us)
         np.testing.assert_array_equal(arrays["x"], EVENTS.x)
         np.testing.assert_array_equal(arrays["y"], EVENTS.y)
         np.testing.assert_array_equal(arrays["on"], EVENTS.on)
-        assert (int(arrays["width"]), int(arrays["height"])) == (640, 480)
+        assert [int(arrays[name]) for name in list(arrays)[4:]] == [640, 480, 2]
     with zipfile.ZipFile(tmp_path / "a.npz") as archive:
         assert archive.testzip() is None
 
