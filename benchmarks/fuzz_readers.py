@@ -10,26 +10,22 @@ one alone. The report is Markdown on the standard output.
 
 import argparse
 import os
-import platform
 import shutil
 import sys
 import tempfile
 import time
 import traceback
 import warnings
-from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from benchmarks.fuzzing.examine import examine
 from benchmarks.fuzzing.mutations import Input, input_of
+from benchmarks.fuzzing.results import Results, Tally, report
 from benchmarks.fuzzing.seeds import Seed, seeds
-from retempo.sensors.files import FORMATS
 
 _BATCH = 100
 _HANG_S = 20.0
@@ -38,26 +34,6 @@ _MEMORY_BYTES = 1 << 30
 # Sound is heard by a cochlea, which takes most of the time and reads no bytes.
 _RARE = ("Sound",)
 _RARITY = 10
-
-
-@dataclass
-class Tally:
-    """What became of the inputs of one format."""
-
-    inputs: int = 0
-    refused: int = 0
-    troubled: int = 0
-    events: int = 0
-    seconds: float = 0.0
-    slowest: float = 0.0
-
-    def add(self, other: "Tally") -> None:
-        self.inputs += other.inputs
-        self.refused += other.refused
-        self.troubled += other.troubled
-        self.events += other.events
-        self.seconds += other.seconds
-        self.slowest = max(self.slowest, other.slowest)
 
 
 @dataclass(frozen=True)
@@ -70,21 +46,6 @@ class Job:
     inputs: int
     children: int
     folder: Path
-
-
-@dataclass
-class Results:
-    """What the children told."""
-
-    tallies: dict[str, Tally] = field(default_factory=dict)
-    findings: Counter[str] = field(default_factory=Counter)
-    examples: dict[str, int] = field(default_factory=dict)
-    grown_bytes: int = 0
-
-    def found(self, number: int, name: str, text: str) -> None:
-        key = f"{name}: {text}"
-        self.findings[key] += 1
-        self.examples.setdefault(key, number)
 
 
 def run_one(job: Job, number: int, path: Path, tally: Tally) -> str:
@@ -213,38 +174,6 @@ def _receive(results: Results, pipe: Connection) -> bool:
     return True
 
 
-def report(job: Job, results: Results, seconds: float, command: str) -> None:
-    """Print what was found, format by format."""
-    inputs = sum(tally.inputs for tally in results.tallies.values())
-    without = sorted({known.name for known in FORMATS} - set(job.formats))
-    print(f"# Readers against damaged recordings\n\n    {command}\n")
-    print(
-        f"{inputs:,} inputs in {seconds:.0f} s ({inputs / seconds:,.0f} a second in "
-        f"{job.children} processes),\n"
-        "each opened and read under the policies skip, stop and raise. Refused: the reader raised\n"
-        "its own error when opening. With problems: the reader counted some and kept the rest.\n"
-        f"The processes grew by {results.grown_bytes / 1e6:.0f} MB at most.\n"
-        f"Python {platform.python_version()}, numpy {np.__version__}, {platform.machine()}."
-        + (f"\nFormats without a seed: {', '.join(without)}." if without else "")
-        + "\n\n| format | seeds | inputs | a second | refused | with problems | events read "
-        "| slowest, ms | findings |\n|---|---|---|---|---|---|---|---|---|"
-    )
-    for name, tally in sorted(results.tallies.items()):
-        mine = sum(seed.format == name for seed in job.seeds)
-        found = sum(n for key, n in results.findings.items() if key.startswith(f"{name}: "))
-        print(
-            f"| {name} | {mine} | {tally.inputs:,} | {tally.inputs / tally.seconds:,.0f} "
-            f"| {tally.refused / tally.inputs:.0%} | {tally.troubled / tally.inputs:.0%} "
-            f"| {tally.events:,} | {1e3 * tally.slowest:.0f} | {found} |"
-        )
-    if not results.findings:
-        print("\nNo finding.")
-        return
-    print("\n## Findings\n")
-    for key, count in results.findings.most_common():
-        print(f"- {count} x {key}; the first is --only {results.examples[key]}")
-
-
 def main() -> None:
     """Fuzz every reader and print the report; exit status 1 if there are findings."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -279,7 +208,7 @@ def main() -> None:
         began = time.perf_counter()
         results = fuzz(job)
         command = "python -m benchmarks.fuzz_readers " + " ".join(sys.argv[1:])
-        report(job, results, time.perf_counter() - began, command)
+        report(results, every, command, time.perf_counter() - began, job.children)
     finally:
         shutil.rmtree(folder)
     sys.exit(bool(results.findings))

@@ -105,10 +105,12 @@ def _numpy(save: Callable[[io.BytesIO], None]) -> bytes:
 
 
 def _matlab(compress: bool) -> bytes:
-    """A structure of columns, as the sets of the ST-MNIST kind hold them."""
-    rows = _table().astype(float)
-    columns = {name: rows[:, k] for k, name in enumerate(("ts", "x", "y", "p"))}
-    return _numpy(lambda file: savemat(file, {"TD": columns}, do_compression=compress))
+    """Taxels in rows, moments in columns, the times in the last row, as ST-MNIST has it."""
+    moments = np.arange(_EVENTS)
+    trains = np.zeros((101, _EVENTS))
+    trains[moments * 7 % 100, moments] = np.where(moments % 3, 1, -1)
+    trains[100] = 0.001 * moments
+    return _numpy(lambda file: savemat(file, {"spiketrain": trains}, do_compression=compress))
 
 
 def _sound() -> bytes:

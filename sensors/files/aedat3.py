@@ -183,20 +183,14 @@ def _finish(state: _State) -> Columns:
             problem("truncated", f"it ends {missing} bytes before the end of a packet", kept=0)
         )
     if state.rest and not state.lost:
-        return no_events(
-            problem(
-                "truncated",
-                f"it ends {len(state.rest)} bytes into a packet's header of {_HEADER_BYTES}",
-                kept=0,
-            )
-        )
+        text = f"it ends {len(state.rest)} bytes into a packet's header of {_HEADER_BYTES}"
+        return no_events(problem("truncated", text, kept=0))
     return no_events()
 
 
 def _lost_at(offset: int) -> Problems:
-    return problem(
-        "damaged", f"the packet {offset} bytes behind the header does not begin as one", kept=0
-    )
+    text = f"the packet {offset} bytes behind the header does not begin as one"
+    return problem("damaged", text, kept=0)
 
 
 def _header(data: bytes, at: int) -> _Header:

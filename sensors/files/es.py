@@ -90,10 +90,10 @@ def _u16(data: NDArray[np.uint8], places: NDArray[np.int64]) -> NDArray[np.uint1
     return data[places].astype(np.uint16) | (data[places + 1].astype(np.uint16) << np.uint16(8))
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def find_events(
     data: NDArray[np.uint8], t_us: int, shift: int, gap: int, gap_us: int
-) -> tuple[NDArray[np.int64], Times, int, int]:  # pragma: no cover  (compiled)
+) -> tuple[NDArray[np.int64], Times, int, int]:  # pragma: no cover - compiled
     """Find the whole events in bytes that begin between two events.
 
     Returns where each begins and its time, both `(events,)`, how many bytes are used up, and the

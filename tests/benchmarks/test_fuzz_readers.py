@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.fuzz_readers import Job, Tally, fuzz, run_one
+from benchmarks.fuzz_readers import Job, fuzz, run_one
 from benchmarks.fuzzing.examine import BrokenPromiseError, Outcome, examine
 from benchmarks.fuzzing.mutations import Input, input_of
+from benchmarks.fuzzing.results import Tally
 from benchmarks.fuzzing.seeds import Seed, seeds
 from retempo.sensors.columns import Columns, no_events
 from retempo.sensors.files import registry
