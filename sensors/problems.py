@@ -10,8 +10,8 @@ POLICIES: tuple[Policy, ...] = get_args(Policy)
 
 # How an error ends that a policy could pass over.
 MEND = (
-    "copy or record it again, or keep what is good with the policy skip (drop and count it) or "
-    "stop (end there)"
+    "copy or record it again, or keep what is good with --policy skip (drop and count it) or "
+    "--policy stop (end there)"
 )
 
 # Every kind that a decoder may count, and what it means to a person.

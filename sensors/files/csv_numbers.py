@@ -91,7 +91,8 @@ def scaled(mantissa: np.uint64, exponent: int, lost: bool) -> tuple[bool, bool, 
             if mantissa > latest // ten:
                 return False, True, 0, 0
             mantissa *= ten
-        return bool(mantissa <= latest), not lost, int(min(mantissa, latest)), 0
+        fits = bool(mantissa <= latest)
+        return fits, not lost, int(np.int64(mantissa)) if fits else LATEST, 0
     if -exponent > _DIGITS:
         return True, False, 0, 0
     power = _POWERS[-exponent]
@@ -99,4 +100,6 @@ def scaled(mantissa: np.uint64, exponent: int, lost: bool) -> tuple[bool, bool, 
     exact = bool(rest == np.uint64(0) and not lost)
     other = power - rest
     half = 2 if rest > other or (rest == other and lost) else 1 if rest == other else 0
-    return bool(value <= latest), exact, int(min(value, latest)), half
+    fits = bool(value <= latest)
+    # The smaller of two unsigned numbers would go through a float, which rounds beyond 53 bits.
+    return fits, exact, int(np.int64(value)) if fits else LATEST, half

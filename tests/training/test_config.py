@@ -153,9 +153,9 @@ def test_a_network_that_cannot_be_is_refused(tmp_path: Path, line: str, message:
         ),
         (
             "[ear]\nkind = 'gammatone'",
-            "ear.kind is 'gammatone', expected lauscher or speech2spikes",
+            "ear.kind is 'gammatone'; did you mean lauscher\\? Known here: lauscher, speech2spikes",
         ),
-        ("[ear]\nchannels = 64", "ear.kind is None, expected lauscher or speech2spikes"),
+        ("[ear]\nchannels = 64", "ear.kind is missing; Known here: lauscher, speech2spikes"),
         ("[cochlea]\nlow_hz = 9e3", "low_hz is 9000, expected less than high_hz, 8000"),
         ('[input]\nbin_mode = "median"', "Invalid enum value 'median'"),
         ('[input]\nbin_unit = "0ms"', "expected a positive multiple of 1 us"),

@@ -103,7 +103,7 @@ def test_a_truncated_file_is_named_when_it_is_read(tmp_path: Path) -> None:
     broken = tmp_path / "2_1.bin"
     broken.write_bytes(broken.read_bytes()[:-2])
     dataset = open_folder(tmp_path)
-    with pytest.raises(DatasetError, match=r"2_1\.bin is truncated"):
+    with pytest.raises(DatasetError, match=r"2_1\.bin: it ends 3 bytes into an event"):
         dataset[1]
 
 
