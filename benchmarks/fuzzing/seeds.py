@@ -19,6 +19,7 @@ from retempo.sensors.files.aedat4_packet import zstd
 from retempo.sensors.files.nmnist import encode_nmnist
 from retempo.sensors.geometry import ChannelGeometry, Geometry, GridGeometry
 from tests.sensors import byte_files as made
+from tests.sensors.bags import Bag
 
 GRID = GridGeometry(34, 34)
 _EVENTS = 60
@@ -126,6 +127,13 @@ def _table() -> np.ndarray:
     return np.array(_rows(), np.uint64)
 
 
+def _bag() -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        with Bag(Path(folder), "a.bag") as bag:
+            bag.array("/dvs/events", [(t, x, y, int(on)) for t, x, y, on in _rows()])
+        return bag.path.read_bytes()
+
+
 # What no writer of ours makes; a new format's seed may stand here or come from its writer.
 MADE: tuple[tuple[str, Callable[[], bytes]], ...] = (
     (".aedat", lambda: made.aedat2([(made.dvs128(x, y, on), t) for t, x, y, on in _rows()])),
@@ -151,6 +159,7 @@ MADE: tuple[tuple[str, Callable[[], bytes]], ...] = (
     (".mat", lambda: _matlab(compress=False)),
     (".mat", lambda: _matlab(compress=True)),
     (".wav", _sound),
+    (".bag", _bag),
 )
 
 

@@ -43,24 +43,33 @@ def run(
             f"{recording} is {source.format} of which no event can be read ({kinds}); copy or "
             "record it again"
         )
-    details = details_of(source.format, recording)
+    details, size = details_of(source.format, source.path), size_of(source.path)
     error = str(read.errors[0]) if read.errors else None
     if json:
         known = {
             "recording": str(recording),
             "format": source.format,
             "details": details,
-            "bytes": recording.stat().st_size,
+            "bytes": size,
+            "notes": source.opened.notes,
         }
         print_json({**known, **report_values(summary, error)})
         return
     columns = shutil.get_terminal_size().columns
     rows = [("recording", f"{recording} ({source.format})")]
-    rows.append(("", ", ".join(filter(None, [_size(recording.stat().st_size), details]))))
+    rows.append(("", ", ".join(filter(None, [_size(size), details]))))
+    rows += [("note" if place == 0 else "", note) for place, note in enumerate(source.opened.notes)]
     plain = not _encodable("▁⣿", sys.stdout.encoding)
     rows += report_lines(summary, error, columns - _LABEL, plain=plain)
     for name, text in rows:
         typer.echo(f"{name:<{_LABEL}}{text}".rstrip())
+
+
+def size_of(path: Path) -> int:
+    """Return the bytes of a file, or of all files of a folder that is a recording."""
+    if path.is_dir():
+        return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+    return path.stat().st_size
 
 
 def _size(size: int) -> str:
