@@ -48,8 +48,8 @@ def run(
 
     Ctrl-C ends a live source: what has arrived is decided, the stream ended and reported.
     """
-    from retempo.runtime.interrupt import ended_by_signals
     from retempo.runtime.publisher import Sender
+    from retempo.runtime.stopping import UntilStopped
     from retempo.sensors.events import live_of
     from retempo.sensors.filters import Filtered
     from retempo.sensors.open import open_source
@@ -62,18 +62,21 @@ def run(
         for text in sources:
             source = open_source(text, sensor, policy, hears)
             live = live_of(source)
-            passed = Filtered(source, filters) if filters else source
-            with ended_by_signals(source) as ending:
-                if live is not None:
-                    typer.echo(f"{live.name}: {live.about}; Ctrl-C ends it", err=True)
-                report = sender.publish(passed, stream=stream, speed=pace)
+            # A recording is left to the signals' usual work.
+            ending = None if live is None else UntilStopped(source)
+            passed = Filtered(ending or source, filters) if filters else ending or source
+            if live is not None:
+                typer.echo(f"{live.name}: {live.about}; Ctrl-C ends it", err=True)
+            report = sender.publish(passed, stream=stream, speed=pace)
             name = stream or source.name
             if json:
                 print_json({"stream": name, "report": report})
             else:
                 typer.echo(_told(name, report))
             tell_problems(text, report.problems)
-            if ending.asked:
+            if ending is not None and ending.error is not None:
+                raise ending.error
+            if ending is not None and ending.asked:
                 break
 
 
