@@ -1,6 +1,7 @@
 """A recording repeated to a number of events, its clock going on from copy to copy."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -8,7 +9,10 @@ from retempo.sensors.files.evt import coding_of
 from retempo.sensors.files.registry import open_recording
 from retempo.sensors.summary import summarise
 
-_CLOCK = {"3": (np.dtype("<u2"), 12), "2": (np.dtype("<u4"), 28)}
+_CLOCK: dict[str, tuple[np.dtype[Any], int]] = {
+    "3": (np.dtype("<u2"), 12),
+    "2": (np.dtype("<u4"), 28),
+}
 
 
 def repeat(source: Path, events: int, folder: Path) -> Path:
