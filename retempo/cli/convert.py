@@ -9,10 +9,12 @@ import typer
 from retempo.cli.counts import events_line
 from retempo.cli.options import (
     FilterTexts,
+    From,
     Json,
     OnDamage,
     Overwrite,
     Sensor,
+    To,
     WrittenFormat,
     filters_of,
     geometry_of,
@@ -27,18 +29,8 @@ def run(
         str, typer.Argument(metavar="IN", help="A recording, or another source that ends.")
     ],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="The file to write.")],
-    begin: Annotated[
-        str | None,
-        typer.Option(
-            "--from",
-            metavar="TIME",
-            help="Events from then on: 1.5s counts from the first event, @1.5s is the sensor's "
-            "clock.",
-        ),
-    ] = None,
-    end: Annotated[
-        str | None, typer.Option("--to", metavar="TIME", help="Events before then; as --from.")
-    ] = None,
+    begin: From = None,
+    end: To = None,
     crop: Annotated[
         str | None, typer.Option(metavar="X,Y,WxH", help="That part of the sensor alone.")
     ] = None,

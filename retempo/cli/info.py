@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from retempo.cli.options import Json, print_json
+from retempo.cli.options import Json, Sensor, geometry_of, print_json
 
 EXAMPLE = "Example: retempo info recording.raw --json"
 
@@ -16,16 +16,13 @@ _LABEL = 17
 
 def run(
     recording: Annotated[Path, typer.Argument(metavar="RECORDING")],
-    geometry: Annotated[
-        str | None, typer.Option(metavar="WxH", help="The sensor, where the file does not say.")
-    ] = None,
+    geometry: Sensor = None,
     digests: Annotated[
         bool, typer.Option("--digests", help="A SHA3-224 of each column too, as --json has.")
     ] = False,
     json: Json = False,
 ) -> None:
     """Show format, sensor, events, rate over time, polarity, hot pixels and problems."""
-    from retempo.runtime.units import parse_geometry
     from retempo.sensors.errors import RecordingError
     from retempo.sensors.files import open_recording
     from retempo.sensors.files.damage import UntilDamage
@@ -33,8 +30,7 @@ def run(
     from retempo.sensors.summary import summarise
     from retempo.view.report import report_lines, report_values
 
-    sensor = None if geometry is None else parse_geometry(geometry)
-    source = open_recording(recording, geometry=sensor, policy="skip")
+    source = open_recording(recording, geometry=geometry_of(geometry), policy="skip")
     read = UntilDamage(source)
     summary = summarise(read, digests=digests or json)
     if summary.events == 0 and summary.problems:

@@ -61,6 +61,17 @@ Sensor = Annotated[
     str | None,
     typer.Option("--geometry", metavar="WxH", help="The sensor, where the file does not say."),
 ]
+From = Annotated[
+    str | None,
+    typer.Option(
+        "--from",
+        metavar="TIME",
+        help="Events from then on: 1.5s counts from the first event, @1.5s is the sensor's clock.",
+    ),
+]
+To = Annotated[
+    str | None, typer.Option("--to", metavar="TIME", help="Events before then; as --from.")
+]
 WrittenFormat = Annotated[
     str | None, typer.Option("--format", metavar="FORMAT", help="By the suffix if left out.")
 ]

@@ -5,7 +5,17 @@ from typing import Annotated
 
 import typer
 
-from retempo.cli.options import Json, OnDamage, print_json
+from retempo.cli.options import (
+    FilterTexts,
+    From,
+    Json,
+    OnDamage,
+    Sensor,
+    To,
+    filters_of,
+    geometry_of,
+    print_json,
+)
 
 EXAMPLE = "Example: retempo view recording.raw -o recording.mp4 --speed 0.1"
 
@@ -15,21 +25,11 @@ def run(
     out: Annotated[
         Path, typer.Option("--out", "-o", metavar="F.png|F.mp4", help="Picture or film.")
     ],
-    geometry: Annotated[
-        str | None, typer.Option(metavar="WxH", help="The sensor, where the file does not say.")
-    ] = None,
+    geometry: Sensor = None,
     policy: OnDamage = "skip",
-    filters: Annotated[
-        list[str] | None,
-        typer.Option("--filter", metavar="NAME[=VALUE]", help="A filter; repeat it for more."),
-    ] = None,
-    begin: Annotated[
-        str | None,
-        typer.Option("--from", metavar="DURATION", help="From so long after its start."),
-    ] = None,
-    end: Annotated[
-        str | None, typer.Option("--to", metavar="DURATION", help="Until so long after its start.")
-    ] = None,
+    filter: FilterTexts = None,  # noqa: A002  (the option's name)
+    begin: From = None,
+    end: To = None,
     at: Annotated[
         str | None,
         typer.Option(metavar="DURATION", help="Where a picture's frame begins; the middle if not."),
@@ -45,36 +45,25 @@ def run(
     json: Json = False,
 ) -> None:
     """Draw a recording: frame, events a pixel, rates and positions over time; or a film of it."""
-    from retempo.runtime.units import (
-        format_duration,
-        parse_dt_us,
-        parse_duration_us,
-        parse_geometry,
-    )
+    from retempo.runtime.units import format_duration, parse_dt_us, parse_duration_us
     from retempo.sensors.events import Source
     from retempo.sensors.files import open_recording
-    from retempo.sensors.filters import Filtered, parse_filter
+    from retempo.sensors.filters import Filtered
+    from retempo.sensors.selection import TimeRange, parse_moment
     from retempo.view.draw import check_target, draw_film, draw_picture
-    from retempo.view.span import Span
 
     for name, value, most in (("fps", fps, 240.0), ("speed", speed, 1e6)):
         if not 1e-6 <= value <= most:
             raise typer.BadParameter(f"--{name} is above 0 and at most {most:g}, got {value:g}")
     check_target(out)
-    sensor = None if geometry is None else parse_geometry(geometry)
-    begin_us = 0 if begin is None else parse_duration_us(begin)
-    end_us = None if end is None else parse_dt_us(end)
-    if end_us is not None and end_us <= begin_us:
-        raise typer.BadParameter(f"--to is {end}, expected more than --from, {begin}")
+    begin_at, end_at = (None if text is None else parse_moment(text) for text in (begin, end))
     window_us = None if window is None else parse_dt_us(window)
     at_us = None if at is None else parse_duration_us(at)
-    chosen = tuple(parse_filter(text) for text in filters or ())
-    opened = open_recording(recording, geometry=sensor, policy=policy)
-    source: Source = opened
-    if begin_us or end_us is not None:
-        source = Span(source, begin_us, end_us)
-    if chosen:
-        source = Filtered(source, chosen)
+    filters = filters_of(filter)
+    opened = open_recording(recording, geometry=geometry_of(geometry), policy=policy)
+    source: Source = TimeRange(opened, begin_at, end_at)
+    if filters:
+        source = Filtered(source, filters)
     if out.suffix.lower() == ".mp4":
         drawn = draw_film(source, out, fps=fps, window_us=window_us, speed=speed)
     else:

@@ -14,7 +14,6 @@ from retempo.sensors.geometry import ChannelGeometry, Geometry, GridGeometry
 from retempo.view.colours import BACKGROUND, OFF, ON
 from retempo.view.panels import Frame
 from retempo.view.picture import draw_channels, draw_grid
-from retempo.view.span import Span
 from retempo.view.survey import accumulate, survey
 from retempo.view.window import telling_span_us, window_of
 from tests.builders import cut, make_chunk, seeds
@@ -131,24 +130,6 @@ def test_a_survey_does_not_show_the_chunks(seed: int, cuts: list[int]) -> None:
         strict=True,
     ):
         assert (a == b).all()
-
-
-@given(
-    seeds,
-    st.lists(st.integers(0, 300), max_size=4),
-    st.integers(0, 60_000),
-    st.one_of(st.none(), st.integers(1, 60_000)),
-)
-def test_a_span_holds_the_events_of_its_times(
-    seed: int, cuts: list[int], begin: int, length: int | None
-) -> None:
-    chunk = make_chunk(300, GRID.width, GRID.height, 50_000, seed, start_us=777)
-    end = None if length is None else begin + length
-    parts = list(Span(Listed(tuple(cut(chunk, cuts)), GRID), begin, end))
-    seen = np.concatenate([part.t_us for part in parts])
-    t_us = chunk.t_us - chunk.t_us[0]
-    inside = (t_us >= begin) & (t_us < (1 << 62 if end is None else end))
-    assert seen.tolist() == chunk.t_us[inside].tolist()
 
 
 def test_the_window_lies_round_the_middle_event_or_where_it_is_wanted() -> None:
