@@ -61,8 +61,11 @@ def _open(request: OpenRequest) -> Opened:
     kind = _kind(request.head)
     with closing(_Bag(path, kind)) as bag:
         topic = _topic(request, bag.topics())
-    with closing(_stored(path, kind, topic)) as messages:
-        first = next(messages, None)
+    try:
+        with closing(_stored(path, kind, topic)) as messages:
+            first = next(messages, None)
+    except RecordingError as error:
+        raise RecordingError(f"{path} has no readable message on {topic}: {error}") from error
     if first is not None:
         try:
             message = read_message(first.data, first.packet, kind != "ros1")
