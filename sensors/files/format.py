@@ -1,7 +1,8 @@
 """What a file format has to say about itself to be readable."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from retempo.sensors.columns import AnyColumns
@@ -9,6 +10,8 @@ from retempo.sensors.ears.registry import EarSpec
 from retempo.sensors.errors import RecordingError
 from retempo.sensors.events import EventChunk
 from retempo.sensors.geometry import ChannelGeometry, Geometry, GridGeometry
+
+_MOST_NAMES = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +127,13 @@ def without_columns(request: OpenRequest) -> None:
             f"{request.path} says itself what it holds, got columns={request.columns}; leave them "
             "out"
         )
+
+
+def listed(names: Iterable[str]) -> str:
+    """The first names of what a file holds, for a message: what is no print in them is escaped."""
+    return ", ".join(
+        name if name.isprintable() else ascii(name)[1:-1] for name in islice(names, _MOST_NAMES)
+    )
 
 
 def reason(error: BaseException) -> str:

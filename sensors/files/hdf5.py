@@ -14,7 +14,7 @@ import h5py
 import numpy as np
 
 from retempo.sensors.errors import RecordingError
-from retempo.sensors.files.format import Format, Opened, OpenRequest, without_columns
+from retempo.sensors.files.format import Format, Opened, OpenRequest, listed, without_columns
 from retempo.sensors.files.hdf5_file import opened_hdf5, stated_geometry
 from retempo.sensors.files.hdf5_ragged import read_ragged
 from retempo.sensors.files.hdf5_tables import Table, decode_table, find_tables, open_columns
@@ -57,7 +57,7 @@ def _open(request: OpenRequest) -> Opened:
 def _chosen(request: OpenRequest, tables: list[Table]) -> Table:
     path, wanted = request.path, request.part.strip("/")
     names = [table.name for table in tables]
-    listed = ", ".join(f"/{name}" for name in names[:16])
+    held = listed(f"/{name}" for name in names)
     if not tables:
         raise RecordingError(
             f"{path} is HDF5 without a table of events, expected datasets t, x, y and p in a "
@@ -66,11 +66,11 @@ def _chosen(request: OpenRequest, tables: list[Table]) -> Table:
         )
     if wanted:
         if wanted not in names:
-            raise RecordingError(f"{path} has no events at /{wanted}; it has {listed}")
+            raise RecordingError(f"{path} has no events at /{wanted}; it has {held}")
         return tables[names.index(wanted)]
     if len(tables) > 1:
         raise RecordingError(
-            f"{path} holds several tables of events: {listed}; say which, as in "
+            f"{path} holds several tables of events: {held}; say which, as in "
             f"{path.name}#/{names[0]}"
         )
     return tables[0]

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from retempo.sensors.columns import AnyColumns
 from retempo.sensors.errors import RecordingError
-from retempo.sensors.files.format import Format, Opened, OpenRequest, reason, whole
+from retempo.sensors.files.format import Format, Opened, OpenRequest, listed, reason, whole
 from retempo.sensors.files.hdf5_file import check_filters, opened_hdf5
 from retempo.sensors.files.mat5 import Variable, read_columns, read_variables
 from retempo.sensors.files.table_columns import Layout
@@ -53,7 +53,7 @@ def _open(request: OpenRequest) -> Opened:
     shape = shapes.get(_NAME)
     rows = geometry.width * geometry.height + 1
     if shape is None:
-        held = ", ".join(f"{name} {list(size)}" for name, size in list(shapes.items())[:16])
+        held = listed(f"{name} {list(size)}" for name, size in shapes.items())
         raise RecordingError(
             f"{path} holds the variables {held or '(none)'}, expected {_NAME} with a row a taxel "
             "and one of times, as ST-MNIST has it"

@@ -21,7 +21,7 @@ from retempo.sensors.files.array_file import (
     read_array_header,
     read_rows,
 )
-from retempo.sensors.files.format import Format, Opened, OpenRequest, reason
+from retempo.sensors.files.format import Format, Opened, OpenRequest, listed, reason
 from retempo.sensors.files.numpy_table import open_table
 from retempo.sensors.files.table_columns import (
     Layout,
@@ -157,7 +157,7 @@ def _number(arrays: Mapping[str, ArrayFile], name: str) -> int | None:
 
 
 def _list(arrays: Mapping[str, ArrayFile]) -> str:
-    return ", ".join(str(array) for array in list(arrays.values())[:16])
+    return listed(str(array) for array in arrays.values())
 
 
 FORMAT = Format("NPZ", (".npz",), _sniff, _open, write_npz)

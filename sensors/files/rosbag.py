@@ -15,7 +15,14 @@ from typing import Any
 from retempo.sensors.columns import AnyColumns, no_events
 from retempo.sensors.errors import RecordingError
 from retempo.sensors.evt import Coding, evt_decoder
-from retempo.sensors.files.format import Format, Opened, OpenRequest, reason, without_columns
+from retempo.sensors.files.format import (
+    Format,
+    Opened,
+    OpenRequest,
+    listed,
+    reason,
+    without_columns,
+)
 from retempo.sensors.files.ros_messages import (
     Message,
     MessageError,
@@ -123,9 +130,9 @@ def _check_encoding(path: Path, topic: str, message: Message) -> None:
 def _topic(request: OpenRequest, topics: dict[str, str]) -> str:
     path, wanted = request.path, request.part
     known = [topic for topic, kind in topics.items() if kind in _ARRAYS + _PACKETS]
-    listed = ", ".join(known[:16])
+    held = listed(known)
     if not known:
-        others = ", ".join(f"{topic} ({kind})" for topic, kind in list(topics.items())[:16])
+        others = listed(f"{topic} ({kind})" for topic, kind in topics.items())
         raise RecordingError(
             f"{path} has no topic of events; its topics are {others or '(none)'}, expected one of "
             f"{', '.join(_ARRAYS + _PACKETS[:1])}"
@@ -134,11 +141,10 @@ def _topic(request: OpenRequest, topics: dict[str, str]) -> str:
         for topic in known:
             if topic.strip("/") == wanted.strip("/"):
                 return topic
-        raise RecordingError(f"{path} has no events on {wanted}; those with events are {listed}")
+        raise RecordingError(f"{path} has no events on {wanted}; those with events are {held}")
     if len(known) > 1:
         raise RecordingError(
-            f"{path} has events on several topics: {listed}; say which, as in "
-            f"{path.name}#{known[0]}"
+            f"{path} has events on several topics: {held}; say which, as in {path.name}#{known[0]}"
         )
     return known[0]
 

@@ -146,3 +146,11 @@ def test_a_file_that_is_cut_or_changed_anywhere_gives_events_or_a_sensor_error(
             continue
         assert back.x is not None
         assert (back.x < 10).all()
+
+
+def test_a_variable_whose_name_is_no_print_is_listed_in_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "a.mat"
+    scipy_io.savemat(path, {"abcd": np.zeros((2, 3))})
+    path.write_bytes(path.read_bytes().replace(b"abcd", b"a\nb\0"))
+    with pytest.raises(RecordingError, match=r"holds the variables a\\nb\\x00 \[2, 3\], expected"):
+        open_recording(path)
