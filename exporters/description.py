@@ -183,7 +183,7 @@ def check_network(spec: NetworkSpec) -> None:
         raise NetworkError(f"downsample is {spec.input.downsample}, expected at least 1")
     if spec.input.occupancy is not None and not 0.0 < spec.input.occupancy < 1.0:
         raise NetworkError(f"occupancy is {spec.input.occupancy}, expected between 0 and 1")
-    if spec.input.ear and isinstance(spec.input.geometry, GridSpec):
+    if spec.input.ear is not msgspec.UNSET and isinstance(spec.input.geometry, GridSpec):
         raise NetworkError("a network of a pixel grid has an ear, expected none; export it again")
     if not spec.layers:
         raise NetworkError("a network has at least a readout layer, this one has no layer")

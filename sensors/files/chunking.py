@@ -59,12 +59,24 @@ def chunk_any_order(
         error = damage
     pieces = iter(held) if events <= HELD_EVENTS else _recut(decode(), chunk_events)
     ends = iter(watermarks(np.array(latest, np.int64), np.array(earliest, np.int64)).tolist())
-    t_end_us = 0
+    t_end_us, to_come = 0, events
     for sequence, piece in enumerate(pieces):
-        t_end_us = next(ends) if len(piece) else t_end_us
+        if len(piece):
+            known = next(ends, None)
+            if known is None:
+                raise _changed(stream)
+            t_end_us, to_come = known, to_come - len(piece)
         yield _chunk(piece, t_end_us, stream, sequence)
     if error is not None:
         raise error
+    if to_come:
+        raise _changed(stream)
+
+
+def _changed(stream: str) -> RecordingError:
+    return RecordingError(
+        f"{stream} changed while it was read; read it when it is complete, or copy it first"
+    )
 
 
 def watermarks(latest_us: Times, earliest_us: Times) -> Times:

@@ -11,7 +11,8 @@ from retempo.sensors.events import EventChunk
 from retempo.sensors.files.policy import inside
 from retempo.sensors.geometry import Geometry
 from retempo.sensors.live.device import Arrival
-from retempo.sensors.problems import both, problem
+from retempo.sensors.pieces import no_events
+from retempo.sensors.problems import both, problem, total
 
 # Datagrams that overtake each other lie closer together, clocks that begin anew farther apart.
 RESTART_US = 1_000_000
@@ -47,6 +48,7 @@ class Progress:
         self._moved_us = 0
         self._fresh = False
         self._early_lost = 0
+        self._early_problems: dict[str, int] = {}
         self._delays_us: deque[float] = deque(maxlen=_REMEMBERED)
 
     def take(self, arrival: Arrival) -> EventChunk | None:
@@ -57,21 +59,38 @@ class Progress:
         self._remember(columns, arrival)
         told_us = self._told_us
         self._advance(columns, arrival)
+        outside = columns.problems.counts.get("outside", 0)
+        # A chunk has a watermark: what is lost before the first is told with it.
+        self._early_lost += arrival.lost + outside + leaps
+        self._early_problems = total([self._early_problems, columns.problems.counts])
         if self._told_us is None:
-            # A chunk has a watermark: what is lost before the first is told with it.
-            self._early_lost += arrival.lost
             return None
-        early_lost, self._early_lost = self._early_lost, 0
         unchanged = self._told_us == told_us
         if unchanged and not (len(columns) or arrival.lost or columns.problems):
             return None
+        return self._chunk(columns, self._told_us)
+
+    def finish(self) -> EventChunk | None:
+        """Return what was lost or wrong and could not be told, since no time was ever known."""
+        if not self._early_lost and not self._early_problems:
+            return None
+        nothing = no_events(self._geometry, 0)
+        return replace(
+            nothing, stream=self._stream, lost=self._early_lost, problems=self._problems()
+        )
+
+    def _problems(self) -> dict[str, int]:
+        problems, self._early_problems = self._early_problems, {}
+        return problems
+
+    def _chunk(self, columns: AnyColumns, t_end_us: int) -> EventChunk:
+        lost, self._early_lost = self._early_lost, 0
         arrays: dict[str, Any] = {**arrays_of(columns)}
-        outside = columns.problems.counts.get("outside", 0)
         return EventChunk(
-            t_end_us=self._told_us,
+            t_end_us=t_end_us,
             stream=self._stream,
-            lost=early_lost + arrival.lost + outside + leaps,
-            problems=columns.problems.counts,
+            lost=lost,
+            problems=self._problems(),
             **arrays,
         )
 

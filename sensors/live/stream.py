@@ -112,6 +112,9 @@ class LiveStream:
                 chunk = self._progress.take(arrival)
                 if chunk is not None:
                     self._queue.put(chunk, self._stop.is_set)
+            untold = self._progress.finish()
+            if untold is not None:
+                self._queue.put(untold, self._stop.is_set)
         except Exception as error:  # noqa: BLE001  (it is raised again where it is awaited)
             self._error = error
         finally:

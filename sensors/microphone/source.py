@@ -100,8 +100,15 @@ class Microphone:
         catcher = _Catcher(ring, self.rate_hz)
         left = math.inf if self.seconds is None else round(self.seconds * self.rate_hz)
         block = max(1, round(_BLOCK_S * self.rate_hz))
+        waiting: int | None = None
         with opened(self.name, self.device, self.rate_hz, block, catcher):
             while left > 0:
+                if waiting is None and self._stopped.is_set():
+                    # The device goes on: what it gives from now on is not waited for.
+                    waiting = ring.qsize()
+                if waiting == 0:
+                    return
+                waiting = None if waiting is None else waiting - 1
                 found = self._next(ring)
                 if found is None:
                     return

@@ -57,8 +57,13 @@ class SparseState:
             rises=bool(self.rises),
         )
         self.table = self.memory.table
-        self.x: Vector = self.memory.x[:, : network.input.size]
+        self._x: Vector = self.memory.x[:, : network.input.size]
         self.y: Vector = self.memory.y
+
+    @property
+    def x(self) -> Vector:
+        """The input of the next step, to be written in place: see `EngineState`."""
+        return self._x
 
 
 class SparseEngine:

@@ -5,7 +5,7 @@ view that the code makes: 3 us a step for the two dozen arrays of a step, as muc
 takes. Here the call takes one table of whole numbers, and the arrays are made from it inside.
 """
 
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from numba import njit, types
@@ -127,6 +127,12 @@ class Memory:
         )
         assert all(array.flags.c_contiguous for array in arrays)  # noqa: S101
         self.table[AT_LAYERS:] = [array.ctypes.data for array in arrays]
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            "the memory of a state holds addresses and cannot be copied; use the engine's "
+            "save_state and load_state"
+        )
 
     @property
     def position(self) -> int:

@@ -122,7 +122,10 @@ def pool(
     pooled_active: Index,
     pooled_loads: Floats,
 ) -> int:  # pragma: no cover - compiled
-    """Pool active inputs into active windows; returns how many. `pooled` is scratch of zeros."""
+    """Pool active inputs into active windows; returns how many. `pooled` is scratch of zeros.
+
+    Inputs are counts and spikes, never below 0, so the inputs that are not listed bound a maximum.
+    """
     window = row[POOL]
     rows, columns = row[GRID_ROWS], row[GRID_COLUMNS]
     rows_out, columns_out = rows // window, columns // window
@@ -140,7 +143,11 @@ def pool(
             pooled_active[found] = to
             found += 1
         load = share * loads[k]
-        pooled[to] = max(pooled[to], load) if row[POOL_MAX] else pooled[to] + load
+        if not row[POOL_MAX]:
+            pooled[to] += load
+        elif not load <= pooled[to]:
+            # So written, what is no number wins and is seen.
+            pooled[to] = load
     for k in range(found):
         pooled_loads[k] = pooled[pooled_active[k]]
         pooled[pooled_active[k]] = np.float32(0.0)
