@@ -65,3 +65,14 @@ def test_streams_of_a_batch_do_not_touch() -> None:
     for x in make_inputs(network, 50, 2):
         both.x[:], alone.x[:] = x, x[1:]
         np.testing.assert_allclose(engine.step(both)[1:], engine.step(alone), atol=1e-5)
+
+
+@every_engine
+@pytest.mark.parametrize("kind", ["average", "max"])
+def test_what_is_no_number_is_seen_behind_a_pool(name: str, kind: str) -> None:
+    network = make_conv_network(pool=PoolSpec(2, "max" if kind == "max" else "average"))
+    engine = engine_at(network, 10_000, "none", name)
+    state = engine.new_state(2)
+    state.x[0] = np.nan
+    engine.step(state)
+    assert engine.finite(state).tolist() == [False, True]

@@ -1,6 +1,7 @@
 """Every engine against the NumPy reference: one step, a thousand steps, the lag, saved states."""
 
 from collections import deque
+from copy import deepcopy
 from math import ceil, floor
 
 import numpy as np
@@ -303,3 +304,12 @@ def test_only_spikes_are_read_with_a_lag() -> None:
         "layer0.spikes",
         "layer1.spikes",
     }
+
+
+def test_a_state_of_addresses_cannot_be_copied_nor_its_input_replaced() -> None:
+    engine = engine_at(make_network(), name="sparse")
+    state = engine.new_state()
+    with pytest.raises(TypeError, match="save_state and load_state"):
+        deepcopy(state)
+    with pytest.raises(AttributeError):
+        state.x = state.x.copy()  # type: ignore[misc]

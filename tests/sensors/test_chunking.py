@@ -94,3 +94,13 @@ def test_the_events_before_a_failure_come_out_before_it() -> None:
         with pytest.raises(RecordingError, match="it broke"):
             seen.extend(chunks)
         assert [chunk.t_us.tolist() for chunk in seen] == [[1, 2, 3]]
+
+
+@pytest.mark.parametrize("second", [[1, 2], [1, 2, 3, 4, 5, 6, 7, 8, 9]])
+def test_a_file_that_changes_between_the_passes_is_named(
+    second: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chunking, "HELD_EVENTS", 0)
+    passes = iter([[1, 2, 3], second])
+    with pytest.raises(RecordingError, match="s changed while it was read"):
+        list(chunk_any_order(lambda: iter([columns(next(passes))]), 2, "s"))

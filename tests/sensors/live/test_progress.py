@@ -1,13 +1,16 @@
 """The watermark of a live stream: through events, silence, losses and clocks that begin anew."""
 
+from dataclasses import replace
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retempo.sensors.columns import Columns
+from retempo.sensors.columns import Columns, no_events
 from retempo.sensors.events import EventChunk
 from retempo.sensors.live.device import Arrival
 from retempo.sensors.live.progress import LEAP_US, MARGIN_US, RESTART_US, Progress
+from retempo.sensors.problems import problem
 from tests.sensors.live.arrivals import GRID, came, events, silence
 
 
@@ -22,6 +25,23 @@ def ends(chunks: list[EventChunk | None]) -> list[int | None]:
 
 def test_nothing_is_told_before_anything_is_known() -> None:
     assert follow([silence(0), silence(5_000)]) == [None, None]
+
+
+def test_what_was_wrong_before_the_first_time_is_told_with_it_or_at_the_end() -> None:
+    bad = replace(no_events(), problems=problem("malformed", "too short", 0, 7))
+    stray = replace(events(5), x=np.array([999], np.uint16))
+    progress = Progress(GRID, "s", foresees=False)
+    assert progress.take(Arrival(bad, 0.0, lost=3)) is None
+    assert progress.take(Arrival(stray, 1.0)) is None
+    told = progress.take(came(2.0, 50))
+    assert told is not None
+    assert (told.problems, told.lost) == ({"malformed": 7, "outside": 1}, 4)
+    assert progress.finish() is None
+    progress = Progress(GRID, "s", foresees=False)
+    assert progress.take(Arrival(bad, 0.0, lost=3)) is None
+    untold = progress.finish()
+    assert untold is not None
+    assert (len(untold), untold.problems, untold.lost) == (0, {"malformed": 7}, 3)
 
 
 def test_the_watermark_is_the_latest_event() -> None:
