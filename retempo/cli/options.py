@@ -59,7 +59,7 @@ FilterTexts = Annotated[
 ]
 Sensor = Annotated[
     str | None,
-    typer.Option("--geometry", metavar="WxH", help="The sensor, where the file does not say."),
+    typer.Option("--geometry", metavar="WxH", help="The sensor, whatever the file says of it."),
 ]
 From = Annotated[
     str | None,

@@ -133,7 +133,7 @@ def _open(path: Path, head: bytes, geometry: GridGeometry | None) -> Opened:
     if grid is None:
         raise RecordingError(
             f"{path} comes from {chip or 'a chip that it does not name'}, whose size is not known; "
-            "give its geometry, as in geometry=GridGeometry(346, 260)"
+            "give its geometry, as in --geometry 346x260"
         )
     decoder = aedat2_decoder(layout)
     decode = partial(decode_file, path, decoder, header.size)

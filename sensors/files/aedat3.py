@@ -229,7 +229,7 @@ def _open(path: Path, head: bytes, geometry: GridGeometry | None) -> Opened:
     if grid is None:
         raise RecordingError(
             f"{path} comes from {names or 'a source that it does not name'}, whose size is not "
-            "known; give its geometry, as in geometry=GridGeometry(346, 260)"
+            "known; give its geometry, as in --geometry 346x260"
         )
     several = (f"holds {len(sources)} sources ({names}); the first with events is read",)
     return Opened(

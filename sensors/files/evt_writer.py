@@ -133,14 +133,14 @@ def _check(
     if int(chunk.t_us.min()) < 0:
         raise RecordingError(
             f"{path}: EVT{version} holds no times before 0, got {int(chunk.t_us.min())} us; "
-            "shift the times"
+            "shift the times (--zero) or cut them (--from, --to)"
         )
     if int(steps_us.min()) < 0:
         at = int(steps_us.argmin())
         before = int(chunk.t_us[at]) - int(steps_us[at])
         raise RecordingError(
             f"{path}: EVT{version} holds events in the order of time, got {int(chunk.t_us[at])} us "
-            f"after {before} us; sort them, or write a format that takes any order (npz, csv)"
+            f"after {before} us; sort them (--sort 10ms), or write NPZ or CSV, which take any order"
         )
     if int(steps_us.max()) > _LONGEST_SILENCE_US:
         days = int(steps_us.max()) // 86_400_000_000

@@ -73,7 +73,7 @@ def encode_nmnist(chunk: EventChunk) -> bytes:
         if len(wrong):
             raise RecordingError(
                 f"N-MNIST holds {name} from 0 to {limit - 1}, got {wrong[0]}; "
-                "crop or shift the events first (--crop, --zero)"
+                "cut or shift the events first (--crop, --from and --to, --zero)"
             )
     word = chunk.t_us | (chunk.on.astype(np.int64) << 23)
     columns = (chunk.x, chunk.y, word >> 16, (word >> 8) & 255, word & 255)
@@ -98,7 +98,12 @@ def write_nmnist(path: str | Path, chunk: EventChunk) -> None:
 
 
 def _write(path: Path, geometry: Geometry, chunks: Iterator[EventChunk]) -> None:
-    need_grid(geometry, "N-MNIST", _SIDE_LIMIT)
+    grid = need_grid(geometry, "N-MNIST", _SIDE_LIMIT)
+    if grid.height > _OVERFLOW_Y:
+        raise RecordingError(
+            f"N-MNIST holds at most {_OVERFLOW_Y} rows, y = {_OVERFLOW_Y} being for time, got "
+            f"{grid}; crop or downsample it (--crop, --downsample), or write NPZ or HDF5"
+        )
     with path.open("wb") as file:
         for chunk in chunks:
             file.write(encode_nmnist(chunk))

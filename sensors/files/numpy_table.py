@@ -70,7 +70,7 @@ def _poker_geometry(path: Path, first: Raw) -> GridGeometry | None:
     raise RecordingError(
         f"{path} states no sensor size, and its events reach x {x}, y {y}, beyond the "
         f"{GEOMETRY.width}x{GEOMETRY.height} of POKER-DVS; give its geometry, as in "
-        "geometry=GridGeometry(640, 480)"
+        "--geometry 640x480"
     )
 
 

@@ -84,8 +84,7 @@ def _open(request: OpenRequest) -> Opened:
         geometry = geometry or size_of(message.width, message.height)
     if geometry is None:
         raise RecordingError(
-            f"{path} states no sensor size on {topic}; give its geometry, as in "
-            "geometry=GridGeometry(640, 480)"
+            f"{path} states no sensor size on {topic}; give its geometry, as in --geometry 640x480"
         )
     return Opened(geometry, partial(_decode, path, kind, topic), may_go_back=True)
 

@@ -120,7 +120,7 @@ def column_chunk(t_us: list[int], x: int = 0, y: int = 0) -> EventChunk:
 @pytest.mark.parametrize(
     ("chunks", "words"),
     [
-        ([column_chunk([5, 4])], "in the order of time, got 4 us after 5 us; sort them"),
+        ([column_chunk([5, 4])], "in the order of time, got 4 us after 5 us; sort them \\(--sort"),
         ([column_chunk([5]), column_chunk([4])], "got 4 us after 5 us"),
         ([column_chunk([-1])], "holds no times before 0, got -1 us"),
         ([column_chunk([0, 367 * 86_400_000_000])], "cannot tell a silence of 367 days"),

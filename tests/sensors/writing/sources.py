@@ -15,7 +15,7 @@ from retempo.sensors.geometry import ChannelGeometry, Geometry, GridGeometry
 NAMES = ("t_us", "x", "y", "on", "channel")
 CHANNELS = ("CSV", "NPZ", "HDF5")
 # A format's longest side, and its longest time where it is short.
-SIDES = {"N-MNIST": 256, "DAT": 1 << 14, "AEDAT4": (1 << 15) - 1, "EVT2": 2048, "EVT3": 2048}
+SIDES = {"N-MNIST": 240, "DAT": 1 << 14, "AEDAT4": (1 << 15) - 1, "EVT2": 2048, "EVT3": 2048}
 LATEST_US = {"N-MNIST": (1 << 23) - 1, "ES": 20_000_000}
 ANY_ORDER = ("CSV", "NPZ", "HDF5", "N-MNIST", "DAT")
 # Before which no format but these can place an event.

@@ -51,7 +51,9 @@ def test_events_come_back_as_they_were(known: Format, data: st.DataObject) -> No
         # N-MNIST alone states no size.
         claimed = source.geometry if known.name == "N-MNIST" else None
         recording = open_recording(path, geometry=claimed)
-        assert recording.format == known.name
+        # The two share their bytes; the sensor's size tells them apart.
+        twins = ("N-MNIST", "N-Caltech101")
+        assert recording.format in (twins if known.name in twins else (known.name,))
         assert columns(read_all(recording)) == wanted
         assert recording.geometry == source.geometry
         assert report.events == len(wanted["t_us"])
@@ -98,7 +100,7 @@ def test_channels_are_refused_before_they_are_read(name: str, tmp_path: Path) ->
 
 @pytest.mark.parametrize("name", sorted(set(WRITTEN) & set(SIDES)))
 def test_a_sensor_too_wide_is_refused_before_it_is_read(name: str, tmp_path: Path) -> None:
-    wide = Spied(Given([grid_chunk([1], [0], [0], [True])], GridGeometry(SIDES[name] + 1, 4)))
+    wide = Spied(Given([grid_chunk([1], [0], [0], [True])], GridGeometry(4, SIDES[name] + 1)))
     with pytest.raises(RecordingError, match=f"{name}.* holds .*{SIDES[name]}"):
         write_recording(tmp_path / "events", wide, name)
     assert wide.begun == 0
@@ -145,3 +147,11 @@ def test_a_dat_counter_wraps_in_the_midst_of_a_recording(tmp_path: Path) -> None
     write_recording(tmp_path / "late.dat", Given([events], GridGeometry(34, 34)))
     assert columns(read_all(open_recording(tmp_path / "late.dat"))) == columns(events)
     assert b"% T0 4294967296\n" in (tmp_path / "late.dat").read_bytes()
+
+
+def test_a_row_that_nmnist_takes_for_time_is_refused_before_a_file_is_there(tmp_path: Path) -> None:
+    chunk = make_chunk(10, 200, 250, 1_000)
+    source = Given([chunk], GridGeometry(200, 250))
+    with pytest.raises(RecordingError, match=r"N-MNIST holds at most 240 rows.*got 200x250x2"):
+        write_recording(tmp_path / "a.bin", source)
+    assert list(tmp_path.iterdir()) == []
