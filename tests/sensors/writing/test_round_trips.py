@@ -99,7 +99,7 @@ def test_channels_are_refused_before_they_are_read(name: str, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("name", sorted(set(WRITTEN) & set(SIDES)))
-def test_a_sensor_too_wide_is_refused_before_it_is_read(name: str, tmp_path: Path) -> None:
+def test_a_sensor_too_large_is_refused_before_it_is_read(name: str, tmp_path: Path) -> None:
     wide = Spied(Given([grid_chunk([1], [0], [0], [True])], GridGeometry(4, SIDES[name] + 1)))
     with pytest.raises(RecordingError, match=f"{name}.* holds .*{SIDES[name]}"):
         write_recording(tmp_path / "events", wide, name)
