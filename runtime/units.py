@@ -6,7 +6,7 @@ from typing import TypeVar
 from retempo.runtime.errors import ConfigError
 from retempo.sensors import units
 from retempo.sensors.errors import UnitError
-from retempo.sensors.geometry import GridGeometry
+from retempo.sensors.geometry import Geometry
 
 __all__ = ["format_duration", "parse_dt_us", "parse_duration_us", "parse_geometry"]
 
@@ -25,7 +25,7 @@ def parse_dt_us(text: str) -> int:
     return _configured(units.parse_dt_us, text)
 
 
-def parse_geometry(text: str) -> GridGeometry:
+def parse_geometry(text: str) -> Geometry:
     """As `sensors.units.parse_geometry`; its complaint is a ConfigError."""
     return _configured(units.parse_geometry, text)
 

@@ -4,7 +4,7 @@ import re
 from decimal import Decimal
 
 from retempo.sensors.errors import UnitError
-from retempo.sensors.geometry import GridGeometry
+from retempo.sensors.geometry import ChannelGeometry, Geometry, GridGeometry
 
 _UNITS_US = {"us": Decimal(1), "ms": Decimal(1_000), "s": Decimal(1_000_000)}
 _LONGEST_US = 86_400_000_000
@@ -50,13 +50,17 @@ def format_duration(duration_us: float) -> str:
     return f"{duration_us:.4g} us"
 
 
-def parse_geometry(text: str) -> GridGeometry:
-    """Return the sensor of `346x260` or `34x34x2`.
+def parse_geometry(text: str) -> Geometry:
+    """Return the sensor of `346x260` or `34x34x2`, or the row of channels of `70`.
 
     Raises:
-        UnitError: the text is no grid of pixels.
+        UnitError: the text is no sensor.
     """
+    if re.fullmatch(r"[0-9]{1,5}", text.strip()):
+        return ChannelGeometry(int(text))
     match = re.fullmatch(r"([0-9]{1,5})x([0-9]{1,5})(?:x([12]))?", text.strip())
     if match is None:
-        raise UnitError(f"{text!r} is no sensor; write WIDTHxHEIGHT, such as 346x260")
+        raise UnitError(
+            f"{text!r} is no sensor; write WIDTHxHEIGHT, such as 346x260, or channels: 70"
+        )
     return GridGeometry(int(match[1]), int(match[2]), int(match[3] or 2))

@@ -7,7 +7,7 @@ import msgspec
 import typer
 
 from retempo.runtime.units import parse_dt_us, parse_geometry
-from retempo.sensors.geometry import GridGeometry
+from retempo.sensors.geometry import Geometry
 from retempo.sensors.problems import Policy
 
 if TYPE_CHECKING:
@@ -59,7 +59,11 @@ FilterTexts = Annotated[
 ]
 Sensor = Annotated[
     str | None,
-    typer.Option("--geometry", metavar="WxH", help="The sensor, whatever the file says of it."),
+    typer.Option(
+        "--geometry",
+        metavar="WxH|N",
+        help="The sensor, or its channels, whatever the file says of it.",
+    ),
 ]
 From = Annotated[
     str | None,
@@ -91,7 +95,7 @@ def dt_of(text: str | None) -> int | None:
     return None if text is None else parse_dt_us(text)
 
 
-def geometry_of(text: str | None) -> GridGeometry | None:
+def geometry_of(text: str | None) -> Geometry | None:
     """Return the sensor of `--geometry`, None where it is left out."""
     return None if text is None else parse_geometry(text)
 

@@ -17,7 +17,7 @@ def table_geometry(request: OpenRequest, layout: Layout, stated: Geometry | None
     """
     path, geometry = request.path, request.geometry or stated
     if geometry is None:
-        example = "geometry=ChannelGeometry(70)" if layout.channels else "--geometry 640x480"
+        example = "--geometry 70" if layout.channels else "--geometry 640x480"
         raise RecordingError(f"{path} states no sensor size; give its geometry, as in {example}")
     if isinstance(geometry, ChannelGeometry) == layout.channels:
         return geometry

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from retempo.runtime.errors import ConfigError
 from retempo.runtime.units import format_duration, parse_dt_us, parse_duration_us, parse_geometry
-from retempo.sensors.geometry import GridGeometry
+from retempo.sensors.geometry import ChannelGeometry, GridGeometry
 
 
 @pytest.mark.parametrize(
@@ -45,4 +45,5 @@ def test_sensors_read_as_written() -> None:
     assert parse_geometry("346x260") == GridGeometry(346, 260, 2)
     assert parse_geometry("34x34x1") == GridGeometry(34, 34, 1)
     with pytest.raises(ConfigError, match="write WIDTHxHEIGHT"):
-        parse_geometry("346")
+        parse_geometry("346x")
+    assert parse_geometry("346") == ChannelGeometry(346)
