@@ -12,8 +12,8 @@ from retempo.sensors.events import EventChunk, Source
 from retempo.sensors.filters.select import select
 from retempo.sensors.geometry import Geometry
 from retempo.sensors.problems import total
+from retempo.sensors.units import UNITS_US
 
-_UNITS_US = {"us": Decimal(1), "ms": Decimal(1_000), "s": Decimal(1_000_000)}
 _MOMENT = re.compile(r"(@-?)?([0-9]{1,19}(?:\.[0-9]+)?) ?(us|ms|s)")
 _LIMIT_US = 1 << 62
 
@@ -38,7 +38,7 @@ def parse_moment(text: str) -> Moment:
             f"{text!r} is no moment; write 1.5s, 250ms or 10us counted from the first event, or "
             "@1.5s for the sensor's own clock"
         )
-    moment_us = Decimal(match[2]) * _UNITS_US[match[3]]
+    moment_us = Decimal(match[2]) * UNITS_US[match[3]]
     if moment_us != moment_us.to_integral_value() or moment_us >= _LIMIT_US:
         raise UnitError(f"{text!r} is {moment_us} us; times are whole microseconds below 2^62")
     sign = -1 if (match[1] or "").endswith("-") else 1

@@ -6,7 +6,7 @@ from decimal import Decimal
 from retempo.sensors.errors import UnitError
 from retempo.sensors.geometry import ChannelGeometry, Geometry, GridGeometry
 
-_UNITS_US = {"us": Decimal(1), "ms": Decimal(1_000), "s": Decimal(1_000_000)}
+UNITS_US = {"us": Decimal(1), "ms": Decimal(1_000), "s": Decimal(1_000_000)}
 _LONGEST_US = 86_400_000_000
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?(us|ms|s)")
 
@@ -20,7 +20,7 @@ def parse_duration_us(text: str) -> int:
     match = _DURATION.fullmatch(text.strip())
     if match is None:
         raise UnitError(f"{text!r} is no duration; write 1ms, 2.5ms, 500us or 2s")
-    duration_us = Decimal(match[1]) * _UNITS_US[match[2]]
+    duration_us = Decimal(match[1]) * UNITS_US[match[2]]
     if duration_us > _LONGEST_US:
         raise UnitError(f"{text!r} is too long; a duration here is at most a day, 86400s")
     if duration_us != duration_us.to_integral_value():

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from retempo.cli.counts import list_counts
 from retempo.cli.options import Json, Sensor, geometry_of, print_json
 
 EXAMPLE = "Example: retempo info recording.raw --json"
@@ -34,7 +35,7 @@ def run(
     read = UntilDamage(source)
     summary = summarise(read, digests=digests or json)
     if summary.events == 0 and summary.problems:
-        kinds = ", ".join(f"{count:,} {kind}" for kind, count in summary.problems.items())
+        kinds = list_counts(summary.problems)
         raise RecordingError(
             f"{recording} is {source.format} of which no event can be read ({kinds}); copy or "
             "record it again"
