@@ -8,29 +8,13 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from retempo.runtime.binning import BinLayout, Bins
+from retempo.exporters.resolution import Resolution
+from retempo.runtime.binning import BinLayout
 from retempo.runtime.engine import Engine, Vector
 from retempo.runtime.readouts import new_readout
 from retempo.runtime.recorded import bin_recording
+from retempo.runtime.sparse_bins import SparseBins, without_zeros
 from retempo.sensors.events import EventChunk
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class SparseBins:
-    """The bins of a recording, without their zeros.
-
-    Bin `k` holds `values[j]` at the input `inputs[j]` for `j` from `starts[k]` to `starts[k + 1]`.
-    Most inputs of most bins are zero, the more so the finer they are.
-
-    Shapes: `starts` `(bins + 1,)`; `inputs` and `values` `(entries,)`.
-    """
-
-    starts: NDArray[np.int64]
-    inputs: NDArray[np.int32]
-    values: Vector
-
-    def __len__(self) -> int:
-        return len(self.starts) - 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,21 +41,21 @@ def sparse_bins(chunk: EventChunk, layout: BinLayout, dt_us: int) -> SparseBins:
     return without_zeros(bin_recording(chunk, layout, dt_us)[0])
 
 
-def without_zeros(rows: Bins) -> SparseBins:
-    """Return bins of the shape `(bins, inputs)` without their zeros."""
-    bins, inputs = np.nonzero(rows)
-    starts = np.zeros(len(rows) + 1, np.int64)
-    np.cumsum(np.bincount(bins, minlength=len(rows)), out=starts[1:])
-    return SparseBins(starts, inputs.astype(np.int32), rows[bins, inputs])
-
-
-def decide_all(engine: Engine, recordings: Sequence[SparseBins], batch: int = 1) -> Decided:
+def decide_all(
+    engine: Engine,
+    recordings: Sequence[SparseBins],
+    batch: int = 1,
+    resolution: Resolution | None = None,
+) -> Decided:
     """Step recordings through an engine, `batch` of them together.
+
+    `resolution` is the engine's own unless given.
 
     With a batch of 1 the scores are bit for bit those of `runtime.pipeline`. A larger batch is
     faster; its matrix products round otherwise, so a potential within rounding of the threshold may
     differ.
     """
+    resolution = resolution or engine.resolution
     labels = len(engine.model.contract.network.labels)
     scores = np.full((len(recordings), labels), np.nan)
     # Streams that end together are not stepped in vain.
@@ -80,25 +64,25 @@ def decide_all(engine: Engine, recordings: Sequence[SparseBins], batch: int = 1)
     for begin in range(0, len(order), batch):
         chosen = order[begin : begin + batch]
         together = [recordings[index] for index in chosen]
-        scores[chosen], fired = _decide_together(engine, together)
+        scores[chosen], fired = _decide_together(engine, together, resolution)
         spikes += fired
     wall_s = time.perf_counter() - began
     steps = sum(len(recording) for recording in recordings)
     neurons = sum(layer.neurons for layer in engine.model.contract.network.layers[:-1])
-    span_s = steps * engine.resolution.dt_us / 1e6
+    span_s = steps * resolution.dt_us / 1e6
     rate_hz = spikes / (neurons * span_s) if neurons and span_s else 0.0
     return Decided(scores, rate_hz, steps, wall_s)
 
 
 def _decide_together(
-    engine: Engine, recordings: Sequence[SparseBins]
+    engine: Engine, recordings: Sequence[SparseBins], resolution: Resolution
 ) -> tuple[NDArray[np.float64], float]:
     labels = len(engine.model.contract.network.labels)
     scores = np.full((len(recordings), labels), np.nan)
     lengths = np.array([len(recording) for recording in recordings], np.int64)
     starts, inputs, values = _joined(recordings)
-    state = engine.new_state(len(recordings))
-    readout = new_readout("mean", engine.resolution.dt_us)
+    state = engine.new_state(len(recordings), resolution)
+    readout = new_readout("mean", resolution.dt_us)
     spikes = 0.0
     for step in range(lengths.max(initial=0)):
         fill(state.x, step, lengths, starts, inputs, values)

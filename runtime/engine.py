@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from retempo.exporters.resolution import Resolution
 from retempo.exporters.step_model import StepModel
+from retempo.runtime.sparse_bins import SparseBins
 
 Vector = NDArray[np.float32]
 Arrays = Mapping[str, Vector]
@@ -22,24 +23,36 @@ class EngineState(Protocol):
         ...
 
     @property
+    def resolution(self) -> Resolution:
+        """How they are stepped now."""
+        ...
+
+    @property
     def x(self) -> Vector:
         """The input of the next step, `(batch, inputs)`: written in place by who feeds the step."""
         ...
 
 
 class Engine(Protocol):
-    """Steps one model at one resolution. Made by `runtime.engines.load_engine`."""
+    """Steps one model, each state at its own resolution. Made by `runtime.engines.load_engine`.
+
+    `resolution` is that of a new state that is not told another.
+    """
 
     name: str
     model: StepModel
     resolution: Resolution
 
-    def set_resolution(self, resolution: Resolution) -> None:
-        """Take other coefficients for the states that are made from now on."""
+    def new_state(self, batch: int = 1, resolution: Resolution | None = None) -> EngineState:
+        """Return the state of streams that have seen nothing."""
         ...
 
-    def new_state(self, batch: int = 1) -> EngineState:
-        """Return the state of streams that have seen nothing."""
+    def set_resolution(self, state: EngineState, resolution: Resolution) -> None:
+        """Go on at another resolution from the next step: the state carries over as it is.
+
+        The spikes that feedback still waits for are heard when they would have been, see
+        `runtime.engines.history`.
+        """
         ...
 
     def step(self, state: EngineState) -> Vector:
@@ -49,10 +62,18 @@ class Engine(Protocol):
         """
         ...
 
-    def spikes(self, state: EngineState) -> Arrays:
-        """Return how often each spiking neuron fired in the last bin, `(batch, neurons)` a state.
+    def run(self, state: EngineState, bins: SparseBins) -> Vector:
+        """Step one stream through consecutive bins, as `step` would with each of them.
 
-        Valid until the next step.
+        Returns:
+            `y` of every bin, `(bins, labels)`, valid until the next step.
+        """
+        ...
+
+    def spikes(self, state: EngineState) -> Arrays:
+        """Return how often each spiking neuron fired, `(batch, neurons)` a state.
+
+        In the last bin, or in all bins of the last `run`; valid until the next step.
         """
         ...
 

@@ -7,15 +7,16 @@ import numpy as np
 
 from retempo.exporters.errors import UnfitError
 from retempo.exporters.network import Network
-from retempo.exporters.resolution import resolve
+from retempo.exporters.resolution import Resolution, resolve
 from retempo.exporters.step_graph import build_step
 from retempo.exporters.step_model import StepModel, network_of, parse_step
 from retempo.runtime.binning import BinLayout, layout_of
-from retempo.runtime.bulk import SparseBins, decide_all, sparse_bins, without_zeros
+from retempo.runtime.bulk import decide_all, sparse_bins
 from retempo.runtime.engines import load_engine
 from retempo.runtime.errors import InputError
 from retempo.runtime.measuring import measure
 from retempo.runtime.rebinning import check_rebinning, check_way, rebin_recording
+from retempo.runtime.sparse_bins import SparseBins, without_zeros
 from retempo.sensors.events import EventChunk
 
 
@@ -92,10 +93,12 @@ def evaluate(
     engine = load_engine(model)
     results: list[Accuracy] = []
 
-    def decide(dt_us: int, name: str, binned: Sequence[SparseBins] | str) -> Accuracy:
+    def decide(
+        dt_us: int, name: str, binned: Sequence[SparseBins] | str, resolution: Resolution
+    ) -> Accuracy:
         if isinstance(binned, str):
             return Accuracy(dt_us, name, 0, len(recordings), (), binned)
-        decided = decide_all(engine, binned, batch)
+        decided = decide_all(engine, binned, batch, resolution)
         names = tuple(
             None if np.isnan(scores).any() else network.labels[int(scores.argmax())]
             for scores in decided.scores
@@ -135,15 +138,15 @@ def evaluate(
         for method in methods:
             name = method if sensor_dt_us is None else f"{method}, {input_adaptation}"
             try:
-                engine.set_resolution(model.resolution(dt_us, method, normalisation, measured))
+                resolution = model.resolution(dt_us, method, normalisation, measured)
             except UnfitError as error:
                 add(Accuracy(dt_us, name, 0, len(recordings), (), str(error)))
             else:
-                add(decide(dt_us, name, binned))
+                add(decide(dt_us, name, binned, resolution))
         if input_adaptation is not None and sensor_dt_us is None:
-            engine.set_resolution(model.resolution(source_dt_us, "none", "none"))
+            home = model.resolution(source_dt_us, "none", "none")
             rebinned = _rebinned(recordings, layout, dt_us, source_dt_us, input_adaptation)
-            add(decide(dt_us, f"input:{input_adaptation}", rebinned))
+            add(decide(dt_us, f"input:{input_adaptation}", rebinned, home))
     return results
 
 

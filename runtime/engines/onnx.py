@@ -18,6 +18,7 @@ from retempo.exporters.step_model import StepModel, bound_coefficients
 from retempo.runtime.engine import Arrays, EngineState, Vector
 from retempo.runtime.engines.saved import check_saved, is_spikes, saved_batch, shape_of
 from retempo.runtime.errors import EngineError
+from retempo.runtime.sparse_bins import SparseBins, with_zeros
 
 try:
     import onnxruntime
@@ -33,18 +34,19 @@ _ERROR_ONLY = 3
 class OnnxState:
     """The buffers of `batch` streams and the bindings that step them, see `OnnxEngine`."""
 
-    def __init__(self, engine: "OnnxEngine", batch: int) -> None:
+    def __init__(self, engine: "OnnxEngine", batch: int, resolution: Resolution) -> None:
         network = engine.model.contract.network
         self.batch = batch
+        self.resolution = resolution
         self.x: Vector = np.zeros((batch, network.input.size), np.float32)
         self.y: Vector = np.zeros((batch, len(network.labels)), np.float32)
         self.position = 0
         # Bound without a copy: they must live as long as the bindings.
-        self.coefficients = engine.coefficients
-        self.substeps = engine.resolution.substeps
-        self.lag = math.ceil(engine.resolution.lag)
+        self.coefficients = bound_coefficients(engine.model.contract, resolution)
+        self.substeps = resolution.substeps
+        self.lag = math.ceil(resolution.lag)
         # What the newer of the two slots weighs; 0 where the lag is whole and nothing is mixed.
-        self.newer = np.float32(self.lag - engine.resolution.lag)
+        self.newer = np.float32(self.lag - resolution.lag)
         # An even ring holds a whole number of ping-pongs, so that its places suffice as bindings.
         self.places = self.lag + 1 + (self.lag + 1) % 2
         self.rings: dict[str, list[Vector]] = {
@@ -115,14 +117,9 @@ class OnnxEngine:
             reason = str(error).strip().splitlines()[0]
             raise EngineError(f"ONNX Runtime refuses {model.name}: {reason}") from error
         self._run = self._session.run_with_iobinding
-        self.set_resolution(resolution)
-
-    def set_resolution(self, resolution: Resolution) -> None:
-        """Take other coefficients for the states that are made from now on."""
         self.resolution = resolution
-        self.coefficients = bound_coefficients(self.model.contract, resolution)
 
-    def new_state(self, batch: int = 1) -> OnnxState:
+    def new_state(self, batch: int = 1, resolution: Resolution | None = None) -> OnnxState:
         """Return the state of `batch` streams that have seen nothing.
 
         Raises:
@@ -130,7 +127,7 @@ class OnnxEngine:
         """
         if batch < 1:
             raise EngineError(f"a state holds at least 1 stream, got {batch}")
-        return OnnxState(self, batch)
+        return OnnxState(self, batch, resolution or self.resolution)
 
     def step(self, state: EngineState) -> Vector:
         """Step one bin with `state.x`; returns `y`, `(batch, labels)`, valid until the next step.
@@ -149,6 +146,19 @@ class OnnxEngine:
                 fired += state.newest(name)
         state.total /= state.substeps
         return state.total
+
+    def set_resolution(self, state: EngineState, resolution: Resolution) -> None:
+        """Go on at another resolution from the next step, see `Engine.set_resolution`."""
+        raise NotImplementedError
+
+    def run(self, state: EngineState, bins: SparseBins) -> Vector:
+        """Step one stream through consecutive bins, see `Engine.run`."""
+        rows = with_zeros(bins, state.x.shape[1])
+        y = np.zeros((len(bins), len(self.model.contract.network.labels)), np.float32)
+        for row, out in zip(rows, y, strict=True):
+            state.x[0] = row
+            out[:] = self.step(state)[0]
+        return y
 
     def _step_once(self, state: OnnxState) -> Vector:
         if state.mixed:

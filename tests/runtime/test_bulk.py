@@ -56,18 +56,18 @@ def test_the_spike_rate_counts_the_spikes_of_every_step(engine: Engine) -> None:
     layout = layout_of(engine.model.contract.network.input)
     chunk = make_chunk(400, 6, 5, 60_000, 1)
     for dt_us, method in ((1_000, "lag"), (30_000, "substep")):
-        engine.set_resolution(engine.model.resolution(dt_us, method))
+        resolution = engine.model.resolution(dt_us, method)
         recording = sparse_bins(chunk, layout, dt_us)
-        inner = load_engine(engine.model, engine.resolution)
+        inner = load_engine(engine.model, resolution)
         state, fired = inner.new_state(), 0.0
         for row in bin_recording(chunk, layout, dt_us)[0]:
             state.x[0] = row
-            for _ in range(engine.resolution.substeps):
+            for _ in range(resolution.substeps):
                 inner._step_once(state)  # type: ignore[attr-defined]
                 saved = inner.save_state(state)
                 fired += sum(float(v[0].sum()) for k, v in saved.items() if "spikes" in k)
         assert fired > 0
         span_s = len(recording) * dt_us / 1e6
         neurons = sum(layer.neurons for layer in engine.model.contract.network.layers[:-1])
-        rate_hz = decide_all(engine, [recording]).spike_rate_hz
+        rate_hz = decide_all(engine, [recording], resolution=resolution).spike_rate_hz
         assert rate_hz == pytest.approx(fired / neurons / span_s)

@@ -23,6 +23,7 @@ from retempo.runtime.engines.sparse.program import (
     program_of,
 )
 from retempo.runtime.errors import EngineError
+from retempo.runtime.sparse_bins import SparseBins, with_zeros
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,17 +39,18 @@ class _Rise:
 class SparseState:
     """What `batch` streams carry, see `SparseEngine`."""
 
-    def __init__(self, engine: "SparseEngine", batch: int) -> None:
-        network, resolution = engine.model.contract.network, engine.resolution
+    def __init__(self, engine: "SparseEngine", batch: int, resolution: Resolution) -> None:
+        network = engine.model.contract.network
         self.batch = batch
-        self.rises = engine.rises
+        self.resolution = resolution
+        self.rises = _rises_of(engine, resolution)
         self.substeps = resolution.substeps
         self.lag = math.ceil(resolution.lag)
         # What the younger of two lagged steps weighs; 0 where the lag is whole.
         self.newer = self.lag - resolution.lag
         self.memory = Memory(
             engine.program,
-            engine.coefficients,
+            coefficients_of(engine.program, resolution),
             batch=batch,
             inputs=network.input.size,
             labels=len(network.labels),
@@ -77,15 +79,9 @@ class SparseEngine:
     def __init__(self, model: StepModel, resolution: Resolution) -> None:
         self.model = model
         self.program = program_of(network_of(model))
-        self.set_resolution(resolution)
-
-    def set_resolution(self, resolution: Resolution) -> None:
-        """Take other coefficients for the states that are made from now on."""
         self.resolution = resolution
-        self.coefficients = coefficients_of(self.program, resolution)
-        self.rises = _rises_of(self, resolution)
 
-    def new_state(self, batch: int = 1) -> SparseState:
+    def new_state(self, batch: int = 1, resolution: Resolution | None = None) -> SparseState:
         """Return the state of `batch` streams that have seen nothing.
 
         Raises:
@@ -93,7 +89,7 @@ class SparseEngine:
         """
         if batch < 1:
             raise EngineError(f"a state holds at least 1 stream, got {batch}")
-        return SparseState(self, batch)
+        return SparseState(self, batch, resolution or self.resolution)
 
     def step(self, state: EngineState) -> Vector:
         """Step one bin with `state.x`; returns `y`, `(batch, labels)`, valid until the next step.
@@ -108,6 +104,19 @@ class SparseEngine:
             _rise(state)
             step_at(state.table, inner, inner + 1, state.newer)
         return state.y
+
+    def set_resolution(self, state: EngineState, resolution: Resolution) -> None:
+        """Go on at another resolution from the next step, see `Engine.set_resolution`."""
+        raise NotImplementedError
+
+    def run(self, state: EngineState, bins: SparseBins) -> Vector:
+        """Step one stream through consecutive bins, see `Engine.run`."""
+        rows = with_zeros(bins, state.x.shape[1])
+        y = np.zeros((len(bins), len(self.model.contract.network.labels)), np.float32)
+        for row, out in zip(rows, y, strict=True):
+            state.x[0] = row
+            out[:] = self.step(state)[0]
+        return y
 
     def spikes(self, state: EngineState) -> Arrays:
         """Return how often each spiking neuron fired in the last bin, see `Engine.spikes`."""

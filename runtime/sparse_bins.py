@@ -1,0 +1,56 @@
+"""Bins without their zeros: what a binner hands to an engine."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Bins = NDArray[np.float32]
+Starts = NDArray[np.int64]
+Index = NDArray[np.int32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SparseBins:
+    """Consecutive bins of one stream, without their zeros.
+
+    Bin `k` holds `values[j]` at the input `inputs[j]` for `j` from `starts[k]` to `starts[k + 1]`.
+    Most inputs of most bins are zero, the more so the finer they are. Within a bin the inputs
+    ascend, so that sums over them round alike whoever made the bins.
+
+    Shapes: `starts` `(bins + 1,)`; `inputs` and `values` `(entries,)`.
+    """
+
+    starts: Starts
+    inputs: Index
+    values: Bins
+
+    def __len__(self) -> int:
+        return len(self.starts) - 1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Block:
+    """Closed bins `first`, `first + 1`, ... of `dt_us` each: bin `k` is `[k dt_us, (k + 1) dt_us)`.
+
+    Valid until the next block of its binner is asked for.
+    """
+
+    first: int
+    dt_us: int
+    bins: SparseBins
+
+
+def without_zeros(rows: Bins) -> SparseBins:
+    """Return bins of the shape `(bins, inputs)` without their zeros."""
+    bins, inputs = np.nonzero(rows)
+    starts = np.zeros(len(rows) + 1, np.int64)
+    np.cumsum(np.bincount(bins, minlength=len(rows)), out=starts[1:])
+    return SparseBins(starts, inputs.astype(np.int32), rows[bins, inputs])
+
+
+def with_zeros(bins: SparseBins, inputs: int) -> Bins:
+    """Return bins as rows, `(bins, inputs)`."""
+    rows = np.zeros((len(bins), inputs), np.float32)
+    rows[np.repeat(np.arange(len(bins)), np.diff(bins.starts)), bins.inputs] = bins.values
+    return rows
