@@ -21,6 +21,7 @@ from retempo.runtime.binning import (
 )
 from retempo.runtime.counters import Counters
 from retempo.runtime.errors import InputError
+from retempo.runtime.sparse_bins import Block, without_zeros
 from retempo.sensors.events import EventChunk
 
 # Longer than any silence worth stepping: by then every state has come to rest.
@@ -68,7 +69,18 @@ class Binner:
         self._begun = False
         self._in_gap = False
 
-    def feed(self, chunk: EventChunk) -> Iterator[tuple[int, Bins]]:
+    def feed(self, chunk):
+        for number, row in self.feed_rows(chunk):
+            yield Block(number, self.dt_us, without_zeros(row[np.newaxis]))
+
+    def finish(self):
+        for number, row in self.finish_rows():
+            yield Block(number, self.dt_us, without_zeros(row[np.newaxis]))
+
+    def gather(self, n):
+        raise NotImplementedError
+
+    def feed_rows(self, chunk: EventChunk) -> Iterator[tuple[int, Bins]]:
         """Yield each bin that the chunk closes, as its number and its row `(inputs,)`.
 
         A row is valid until the next one is asked for. If the iterator is left before its end, the
@@ -86,7 +98,7 @@ class Binner:
         if self._first is not None:
             yield from self._close_until(chunk.t_end_us)
 
-    def finish(self) -> Iterator[tuple[int, Bins]]:
+    def finish_rows(self) -> Iterator[tuple[int, Bins]]:
         """Yield what is still open, up to the bin of the last binned event."""
         while self._first is not None and self._first <= self._latest:
             yield from self._close()

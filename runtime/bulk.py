@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from retempo.exporters.resolution import Resolution
 from retempo.runtime.binning import BinLayout
 from retempo.runtime.engine import Engine, Vector
-from retempo.runtime.readouts import new_readout
 from retempo.runtime.recorded import bin_recording
 from retempo.runtime.sparse_bins import SparseBins, without_zeros
 from retempo.sensors.events import EventChunk
@@ -82,17 +81,16 @@ def _decide_together(
     lengths = np.array([len(recording) for recording in recordings], np.int64)
     starts, inputs, values = _joined(recordings)
     state = engine.new_state(len(recordings), resolution)
-    readout = new_readout("mean", resolution.dt_us)
-    spikes = 0.0
+    total, spikes = np.zeros((len(recordings), labels)), 0.0
     for step in range(lengths.max(initial=0)):
         fill(state.x, step, lengths, starts, inputs, values)
-        mean = readout(engine.step(state))
+        total += engine.step(state)
         alive = (lengths > step).astype(np.float32)
         spikes += sum(float((alive @ fired).sum()) for fired in engine.spikes(state).values())
         ended = np.flatnonzero(lengths == step + 1)
         if len(ended):
             finite = engine.finite(state)
-            scores[ended] = np.where(finite[ended, None], mean[ended], np.nan)
+            scores[ended] = np.where(finite[ended, None], total[ended] / (step + 1), np.nan)
     return scores, spikes
 
 

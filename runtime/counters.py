@@ -12,7 +12,8 @@ class Counters:
     `received` events came in and each went one way: `binned`, `late` (its bin had closed),
     `invalid` (outside the sensor), `masked` (at an address that is switched off, or removed by a
     filter) or `shed` (dropped on purpose). `lost` events never came in: the source said that they
-    are missing. `gaps` silences were longer than is stepped.
+    are missing. `gaps` silences were longer than is stepped, or were left out on purpose with what
+    was shed. The time step changed `switches` times.
     """
 
     received: int = 0
@@ -24,6 +25,7 @@ class Counters:
     lost: int = 0
     gaps: int = 0
     steps: int = 0
+    switches: int = 0
 
     def check(self) -> None:
         """Check the sum rule.

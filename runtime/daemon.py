@@ -28,8 +28,8 @@ from retempo.runtime.feed_server import Delivery, FeedServer
 from retempo.runtime.feed_stream import FeedReport
 from retempo.runtime.pipeline import Deployment
 
-# Messages taken before the loop looks at signals and subscribers again.
-_BATCH = 64
+# Messages taken before streams are stepped and the loop looks at subscribers again.
+_BATCH = 16
 
 
 class Stop:
@@ -107,9 +107,9 @@ def run_daemon(
             publish=partial(send_decision, decisions, ENCODERS[decisions_format]),
             log=log,
             window=window,
-            stopping=lambda: stop.requested,
         )
         stack.enter_context(_signals(stop))
+        log.info("engine", name=deployment.engine.name, why=deployment.engine.why)
         announce(bound, bound_out)
         _loop(server, feed, decisions, stop)
         server.close()
@@ -133,11 +133,15 @@ def _loop(
     for source in (feed, decisions, stop.waker):
         poller.register(source, zmq.POLLIN)
     while not stop.requested:
-        ready = dict(poller.poll(int(KEEPALIVE_S * 1e3)))
+        # While a stream has something to step, the sockets are looked at in passing.
+        idle = server.rest_us() is None
+        ready = dict(poller.poll(int(KEEPALIVE_S * 1e3) if idle else 0))
         if decisions in ready:
             greet_subscribers(decisions)
         if feed in ready:
             _take_batch(server, feed, stop)
+        if server.rest_us() == 0.0:
+            server.turn()
         server.acknowledge()
         server.sweep()
 

@@ -1,6 +1,6 @@
 """What an engine is: something that steps a model for a number of streams."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -36,10 +36,13 @@ class EngineState(Protocol):
 class Engine(Protocol):
     """Steps one model, each state at its own resolution. Made by `runtime.engines.load_engine`.
 
-    `resolution` is that of a new state that is not told another.
+    `resolution` is that of a new state that is not told another; `batches` says whether it gains by
+    stepping several streams in one call, `why` for what reason it was taken.
     """
 
     name: str
+    why: str
+    batches: bool
     model: StepModel
     resolution: Resolution
 
@@ -67,6 +70,13 @@ class Engine(Protocol):
 
         Returns:
             `y` of every bin, `(bins, labels)`, valid until the next step.
+        """
+        ...
+
+    def run_many(self, jobs: Sequence[tuple[EngineState, SparseBins]]) -> list[Vector]:
+        """Step several streams, together where that is faster: the outputs of `run` for each.
+
+        Together, sums may round otherwise than alone.
         """
         ...
 

@@ -4,7 +4,7 @@ It owns no socket: messages are handed in, replies and decisions go out through 
 stream's failure closes that stream and no other.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -22,8 +22,9 @@ from retempo.runtime.feed import (
     Rejection,
     Reply,
 )
-from retempo.runtime.feed_stream import FeedReport, FeedStream
+from retempo.runtime.feed_stream import FeedReport, FeedStream, Waiting
 from retempo.runtime.pipeline import Deployment
+from retempo.runtime.rounds import Rounds
 from retempo.sensors.errors import SensorError, WireError
 from retempo.sensors.events import EventChunk
 from retempo.sensors.wire import Message, decode
@@ -46,9 +47,7 @@ class FeedServer:
         log: EventLog,
         *,
         window: int = WINDOW,
-        stopping: Callable[[], bool] = lambda: False,
     ) -> None:
-        self._stopping = stopping
         self.report = FeedReport()
         self._deployment = deployment
         self._send = send
@@ -56,10 +55,11 @@ class FeedServer:
         self._log = log
         self._window = window
         self._streams: dict[str, FeedStream] = {}
+        self._rounds = Rounds(deployment, publish, self, log)
         self._told_us = deployment.clock_us()
 
     def receive(self, owner: bytes, frames: Sequence[Buffer]) -> None:
-        """Act on one message of the connection `owner`, to the last decision that it causes."""
+        """Act on one message of the connection `owner`; events wait for their stream's turn."""
         arrived_us = self._deployment.clock_us()
         self.report.messages += 1
         try:
@@ -77,10 +77,23 @@ class FeedServer:
         elif message.geometry != stream.geometry:
             was = f"{stream.name!r} was opened as {stream.geometry}"
             self._reject(owner, f"{was}, a message says {message.geometry}")
-        elif message.kind == "events":
-            self._step(stream, message, arrived_us)
+        elif message.kind == "events" and stream.inbox.is_duplicate(message):
+            stream.unanswered += 1
+            self._log.warning("duplicate", stream=stream.name, sequence=message.sequence)
         else:
-            self._end(stream, message, arrived_us)
+            # Who ignores the window waits in the socket, as the loop then does not read on.
+            self._rounds.make_room(stream, self._window)
+            chunk = self._take(stream, message)
+            ends = message.kind == "end"
+            self._rounds.add(stream, Waiting(chunk, message.sequence, arrived_us, ends))
+
+    def rest_us(self) -> float | None:
+        """Return how long the next turn may wait, None while there is nothing to step."""
+        return self._rounds.rest_us(len(self._streams))
+
+    def turn(self) -> None:
+        """Step a block of bins of every stream that has one."""
+        self._rounds.turn()
 
     def acknowledge(self) -> None:
         """Answer every stream that has been stepped since its last credit."""
@@ -142,25 +155,17 @@ class FeedServer:
         self._abandon(stream, "its sender has started anew")
         return True
 
-    def _step(self, stream: FeedStream, message: Message, arrived_us: float) -> None:
-        stream.unanswered += 1
-        if stream.inbox.is_duplicate(message):
-            self._log.warning("duplicate", stream=stream.name, sequence=message.sequence)
-            return
-        chunk = self._take(stream, message)
-        if not self._feed(stream, chunk, arrived_us):
+    def stepped(self, stream: FeedStream, message: Waiting) -> None:
+        """See `runtime.rounds.Outcome`."""
+        if message.ends:
+            if self._finish(stream, message.arrived_us):
+                counters = stream.pipeline.counters.as_dict()
+                self._send(stream.owner, Ended(REPLY_VERSION, stream.name, stream.epoch, counters))
             return
         stream.stepped = message.sequence
+        stream.unanswered += 1
         if stream.unanswered >= max(1, self._window // 4):
             self._credit(stream)
-
-    def _end(self, stream: FeedStream, message: Message, arrived_us: float) -> None:
-        chunk = self._take(stream, message)
-        if not self._feed(stream, chunk, arrived_us):
-            return
-        if self._finish(stream, arrived_us):
-            counters = stream.pipeline.counters.as_dict()
-            self._send(stream.owner, Ended(REPLY_VERSION, stream.name, stream.epoch, counters))
 
     def _take(self, stream: FeedStream, message: Message) -> EventChunk:
         """Move behind a message; returns its chunk, which says what was lost before it."""
@@ -172,31 +177,6 @@ class FeedServer:
             )
         return replace(message.chunk, lost=lost) if lost else message.chunk
 
-    def _feed(self, stream: FeedStream, chunk: EventChunk, arrived_us: float) -> bool:
-        """Step a chunk; returns whether the stream is open still and the chunk stepped whole."""
-
-        def until_stopped() -> Iterator[Decision | None]:
-            for decision in stream.pipeline.feed(chunk, arrived_us):
-                yield decision
-                if self._stopping():
-                    return
-
-        return self._decide(stream, until_stopped) and not self._stopping()
-
-    def _decide(self, stream: FeedStream, step: Callable[[], Iterable[Decision | None]]) -> bool:
-        """Step and publish; whatever a pipeline raises closes its own stream alone."""
-        try:
-            for decision in step():
-                if decision is not None:
-                    self._publish(decision)
-                # One message can step a long silence; no sender shall take that for our end.
-                if self._keepalive_due():
-                    self._keep_alive()
-        except Exception as error:  # noqa: BLE001  (one bad stream must not end the others)
-            self._fail(stream, error)
-            return False
-        return True
-
     def _keepalive_due(self) -> bool:
         return self._deployment.clock_us() - self._told_us >= KEEPALIVE_S * 1e6
 
@@ -207,15 +187,19 @@ class FeedServer:
 
     def _finish(self, stream: FeedStream, arrived_us: float) -> bool:
         """Step what is open, publish the final decision and check the counters."""
-
-        def finish() -> Iterator[Decision | None]:
-            yield from stream.pipeline.finish(arrived_us)
-            stream.pipeline.counters.check()
-
-        if not self._decide(stream, finish):
+        pipeline = stream.pipeline
+        try:
+            for block in pipeline.close():
+                ((y, took_us),) = self._deployment.step([(pipeline, block)])
+                for decision in pipeline.decide(block, y, took_us, arrived_us):
+                    self._publish(decision)
+            final = pipeline.end(arrived_us)
+            if final is not None:
+                self._publish(final)
+        except Exception as error:  # noqa: BLE001  (one bad stream must not end the others)
+            self.failed(stream, error)
             return False
         self._remove(stream)
-        pipeline = stream.pipeline
         counters = pipeline.counters.as_dict()
         self._log.info(
             "stream_closed", stream=stream.name, counters=counters, removed=pipeline.removed
@@ -224,9 +208,13 @@ class FeedServer:
 
     def _abandon(self, stream: FeedStream, why: str) -> None:
         self._log.warning("stream_abandoned", stream=stream.name, reason=why)
+        self._rounds.drain(stream)
+        if self._streams.get(stream.name) is not stream:
+            return
         self._finish(stream, self._deployment.clock_us())
 
-    def _fail(self, stream: FeedStream, error: Exception) -> None:
+    def failed(self, stream: FeedStream, error: Exception) -> None:
+        """See `runtime.rounds.Outcome`."""
         reason = str(error) if isinstance(error, RunError) else f"{type(error).__name__}: {error}"
         self._remove(stream)
         self.report.failed += 1
@@ -235,6 +223,7 @@ class FeedServer:
         self._tell_refusal(stream, reason)
 
     def _remove(self, stream: FeedStream) -> None:
+        self._rounds.remove(stream)
         del self._streams[stream.name]
         self.report.close(stream)
 

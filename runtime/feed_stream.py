@@ -1,11 +1,26 @@
 """What a daemon keeps of a stream while it is open, and of all streams together."""
 
+from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 
 from retempo.runtime.counters import Counters
 from retempo.runtime.feed import Inbox
+from retempo.runtime.overload import Delay, Rung
 from retempo.runtime.pipeline import Pipeline
+from retempo.runtime.sparse_bins import Block
+from retempo.sensors.events import EventChunk
 from retempo.sensors.geometry import Geometry
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Waiting:
+    """A message that waits for its stream's turn; `ends` marks the last."""
+
+    chunk: EventChunk
+    sequence: int
+    arrived_us: float
+    ends: bool = False
 
 
 @dataclass(slots=True)
@@ -13,7 +28,7 @@ class FeedStream:
     """A stream that is open: whose it is, what decides it, how far it has come.
 
     `stepped` is the sequence of the last message stepped, `unanswered` counts those since the last
-    credit that was delivered.
+    credit that was delivered. `blocks` are those of `message` that are not stepped yet.
     """
 
     name: str
@@ -24,6 +39,11 @@ class FeedStream:
     inbox: Inbox
     stepped: int
     unanswered: int = 0
+    waiting: deque[Waiting] = field(default_factory=deque)
+    message: Waiting | None = None
+    blocks: Iterator[Block] | None = None
+    delay: Delay = field(default_factory=Delay)
+    rung: Rung = field(default_factory=Rung)
 
 
 @dataclass(slots=True)

@@ -4,21 +4,24 @@ Live and replay are this one pipeline; they differ in who feeds it and in the cl
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from retempo.exporters.resolution import Resolution
 from retempo.exporters.step_model import StepModel
 from retempo.runtime.binner import Binner
 from retempo.runtime.binning import BinLayout, check_geometry, geometry_of, layout_of
 from retempo.runtime.counters import Counters
 from retempo.runtime.decision import Decision
-from retempo.runtime.engine import Engine
-from retempo.runtime.errors import EngineError
-from retempo.runtime.readouts import Accumulate, new_readout
+from retempo.runtime.engine import Engine, Vector
+from retempo.runtime.errors import EngineError, InputError
+from retempo.runtime.overload import Overload
+from retempo.runtime.readouts import Readout, new_readout
+from retempo.runtime.sparse_bins import Block
 from retempo.sensors.events import EventChunk
 from retempo.sensors.filters import Chain, Filter, compile_filters, geometry_after
 from retempo.sensors.geometry import Geometry, GridGeometry
@@ -30,7 +33,7 @@ _CHECK_STEPS = 256
 # first bin that ends at or after each multiple of so many microseconds.
 Every = Literal["bin", "change", "end"] | int
 Clock = Callable[[], float]
-OnStep = Callable[[int, NDArray[np.float32], float], None]
+OnSteps = Callable[[int, float], None]
 
 
 def host_clock_us() -> float:
@@ -39,7 +42,12 @@ def host_clock_us() -> float:
 
 
 class Pipeline:
-    """One stream from its first event to its end. Owns no socket and reads only the given clock."""
+    """One stream from its first event to its end. Owns no socket and reads only the given clock.
+
+    Whoever serves one stream calls `feed` and `finish`. Whoever serves many takes their blocks of
+    closed bins by `take` and `close`, steps them together and hands the outputs to `decide`; `end`
+    makes the last decision.
+    """
 
     def __init__(
         self,
@@ -47,34 +55,35 @@ class Pipeline:
         layout: BinLayout,
         *,
         stream: str,
-        readout: Accumulate,
+        readout: Readout,
         chain: Chain | None = None,
         lateness_us: int = 0,
         every: Every = "bin",
         clock_us: Clock = host_clock_us,
-        on_step: OnStep | None = None,
+        on_steps: OnSteps | None = None,
+        ladder: Mapping[int, Resolution] | None = None,
     ) -> None:
         self.counters = Counters()
         self.removed: dict[str, int] = {}
         self._chain = chain
         self._engine = engine
         self._stream = stream
-        self._dt_us = engine.resolution.dt_us
+        self._ladder = ladder or {}
         self._labels = engine.model.contract.network.labels
-        self._binner = Binner(layout, self._dt_us, self.counters, lateness_us)
-        self._state = engine.new_state(1)
+        self._binner = Binner(layout, engine.resolution.dt_us, self.counters, lateness_us)
+        self.state = engine.new_state(1)
         self._readout = readout
         self._every = every
         self._clock_us = clock_us
-        self._on_step = on_step
+        self._on_steps = on_steps
         self._label = ""
         self._sequence = 0
-        self._last: tuple[int, NDArray[np.float64], float] | None = None
+        self._last: tuple[int, int, NDArray[np.float64], float] | None = None
 
     def feed(self, chunk: EventChunk, arrived_us: float) -> Iterator[Decision | None]:
-        """Step every bin that the chunk closes; yields its decision, None where there is none.
+        """Step every bin that the chunk closes; yields the decisions, None for a block without any.
 
-        So whoever runs it looks up once a step, also through a long silence. If it is left before
+        So whoever runs it looks up now and then, also through a long silence. If it is left before
         its end, the events that it had not reached are not received.
 
         Args:
@@ -84,8 +93,95 @@ class Pipeline:
         Raises:
             EngineError: the network left the finite numbers.
         """
-        for number, row in self._binner.feed(self._filtered(chunk)):
-            yield self._step(number, row, arrived_us)
+        for block in self.take(chunk):
+            yield from self._step(block, arrived_us)
+
+    def finish(self, arrived_us: float) -> Iterator[Decision | None]:
+        """Step what is still open and end the stream; the last decision is final.
+
+        A stream without a binned event ends without a decision.
+
+        Raises:
+            EngineError: as `feed`.
+            CounterError: events went missing uncounted.
+        """
+        for block in self.close():
+            yield from self._step(block, arrived_us)
+        yield self.end(arrived_us)
+
+    def take(self, chunk: EventChunk) -> Iterator[Block]:
+        """Yield the bins that a chunk closes, to be stepped before the next are asked for."""
+        return self._binner.feed(self._filtered(chunk))
+
+    def close(self) -> Iterator[Block]:
+        """Yield the bins that are still open, up to that of the last event."""
+        return self._binner.finish()
+
+    def change_step(self, dt_us: int) -> None:
+        """Step at another resolution from the next instant that is an edge of both bins.
+
+        Raises:
+            InputError: it is none of the pipeline's ladder.
+        """
+        if dt_us not in self._ladder:
+            known = ", ".join(map(str, self._ladder)) or "none"
+            raise InputError(f"a stream steps at {known} us, got {dt_us}")
+        self._binner.gather(dt_us // self._binner.dt_us)
+
+    def prepare(self, block: Block) -> None:
+        """Set the state's resolution to that of the block, before it is stepped."""
+        if block.dt_us != self.state.resolution.dt_us:
+            self._engine.set_resolution(self.state, self._ladder[block.dt_us])
+            self.counters.switches += 1
+
+    def _step(self, block: Block, arrived_us: float) -> Iterator[Decision | None]:
+        self.prepare(block)
+        began_us = self._clock_us()
+        y = self._engine.run(self.state, block.bins)
+        decisions = self.decide(block, y, self._clock_us() - began_us, arrived_us)
+        yield from decisions or (None,)
+
+    def decide(self, block: Block, y: Vector, took_us: float, arrived_us: float) -> list[Decision]:
+        """Return the decisions that are due in a block that was stepped.
+
+        Args:
+            block: from `take` or `close`.
+            y: the outputs, `(bins, labels)`.
+            took_us: how long stepping took.
+            arrived_us: when the events arrived that closed it, on the clock of the pipeline.
+
+        Raises:
+            EngineError: the network left the finite numbers.
+        """
+        bins, counters, dt_us = len(y), self.counters, block.dt_us
+        if self._on_steps is not None:
+            self._on_steps(bins, took_us)
+        before = counters.steps
+        counters.steps += bins
+        if before // _CHECK_STEPS != counters.steps // _CHECK_STEPS:
+            self._check_finite()
+        scores = self._readout(y, dt_us)
+        begin_us, step_us = block.first * dt_us, took_us / bins
+        decisions = [
+            self._decision(begin_us + (k + 1) * dt_us, dt_us, scores[k], step_us, arrived_us)
+            for k in self._due(begin_us, dt_us, scores)
+        ]
+        self._last = (begin_us + bins * dt_us, dt_us, scores[-1], step_us)
+        return decisions
+
+    def end(self, arrived_us: float) -> Decision | None:
+        """Return the final decision, None for a stream without a binned event.
+
+        Raises:
+            EngineError: the network left the finite numbers.
+            CounterError: events went missing uncounted.
+        """
+        self._check_finite()
+        final = None
+        if self._last is not None:
+            final = self._decision(*self._last, arrived_us, final=True)
+        self.counters.check()
+        return final
 
     def _filtered(self, chunk: EventChunk) -> EventChunk:
         """Return what the filters leave of a chunk; what they do not is received here and now."""
@@ -103,58 +199,43 @@ class Pipeline:
         self.counters.invalid += gone - masked
         return kept
 
-    def finish(self, arrived_us: float) -> Iterator[Decision | None]:
-        """Step what is still open and end the stream; the last decision is final.
-
-        A stream without a binned event ends without a decision.
-
-        Raises:
-            EngineError: as `feed`.
-            CounterError: events went missing uncounted.
-        """
-        for number, row in self._binner.finish():
-            yield self._step(number, row, arrived_us)
-        self._check_finite()
-        if self._last is not None:
-            yield self._decide(arrived_us, final=True)
-        self.counters.check()
-
-    def _step(self, number: int, row: NDArray[np.float32], arrived_us: float) -> Decision | None:
-        np.copyto(self._state.x[0], row)
-        began_us = self._clock_us()
-        y = self._engine.step(self._state)[0]
-        step_us = self._clock_us() - began_us
-        self.counters.steps += 1
-        if self.counters.steps % _CHECK_STEPS == 0:
-            self._check_finite()
-        self._last = ((number + 1) * self._dt_us, self._readout(y), step_us)
-        if self._on_step is not None:
-            self._on_step(self._last[0], y, step_us)
-        return self._decide(arrived_us, final=False) if self._is_due(*self._last[:2]) else None
-
-    def _is_due(self, t_us: int, scores: NDArray[np.float64]) -> bool:
+    def _due(self, begin_us: int, dt_us: int, scores: NDArray[np.float64]) -> Iterable[int]:
+        """Return the bins of a block in which the stream is decided."""
         match self._every:
             case "bin":
-                return True
+                return range(len(scores))
             case "end":
-                return False
+                return ()
             case "change":
-                return self._labels[int(scores.argmax())] != self._label
+                due, label = [], self._label
+                for k, best in enumerate(scores.argmax(axis=1)):
+                    if self._labels[best] != label:
+                        label = self._labels[best]
+                        due.append(k)
+                return due
             case every_us:
-                return t_us // every_us != (t_us - self._dt_us) // every_us
+                past = (begin_us + np.arange(len(scores) + 1) * dt_us) // every_us
+                return np.flatnonzero(past[1:] != past[:-1]).tolist()
 
     def _check_finite(self) -> None:
-        if not self._engine.finite(self._state).all():
-            resolution = self._engine.resolution
+        if not self._engine.finite(self.state).all():
+            resolution = self.state.resolution
             raise EngineError(
                 f"{self._stream}: the network left the finite numbers within {self.counters.steps} "
                 f"steps of {resolution.dt_us} us by {resolution.method}; "
                 "use another method (integral is stable where the network is), or another step"
             )
 
-    def _decide(self, arrived_us: float, *, final: bool) -> Decision:
-        assert self._last is not None  # noqa: S101  (a decision follows a step)
-        t_us, scores, step_us = self._last
+    def _decision(
+        self,
+        t_us: int,
+        dt_us: int,
+        scores: NDArray[np.float64],
+        step_us: float,
+        arrived_us: float,
+        *,
+        final: bool = False,
+    ) -> Decision:
         self._label = self._labels[int(scores.argmax())]
         self._sequence += 1
         return Decision(
@@ -163,7 +244,7 @@ class Pipeline:
             t_us=t_us,
             label=self._label,
             scores=scores.tolist(),
-            dt_us=self._dt_us,
+            dt_us=dt_us,
             latency_us=self._clock_us() - arrived_us,
             step_us=step_us,
             counters=self.counters.as_dict(),
@@ -173,7 +254,12 @@ class Pipeline:
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """A loaded model and how its streams are read; opens a pipeline a stream."""
+    """A loaded model and how its streams are read; opens a pipeline a stream.
+
+    `ladder` holds the resolutions that a stream may be stepped at by their time step, which is a
+    whole multiple of the engine's; `overload` says when it leaves the finest. Up to `batch` streams
+    are stepped in one call, for which a due one waits `wait_us` at most.
+    """
 
     engine: Engine
     layout: BinLayout
@@ -183,6 +269,10 @@ class Deployment:
     lateness_us: int = 0
     every: Every = "bin"
     clock_us: Clock = host_clock_us
+    ladder: Mapping[int, Resolution] = field(default_factory=dict)
+    overload: Overload = field(default_factory=Overload)
+    batch: int = 1
+    wait_us: int = 0
 
     @property
     def model(self) -> StepModel:
@@ -198,14 +288,14 @@ class Deployment:
         self,
         stream: str,
         geometry: Geometry,
-        on_step: OnStep | None = None,
+        on_steps: OnSteps | None = None,
     ) -> Pipeline:
         """Open a stream.
 
         Args:
             stream: its name.
             geometry: the sensor that it comes from.
-            on_step: told each step's event time, `y` `(labels,)` and duration in microseconds.
+            on_steps: told of each block how many bins were stepped and the microseconds it took.
 
         Raises:
             InputError: the model expects another sensor than leaves the filters.
@@ -215,9 +305,23 @@ class Deployment:
         source = f"{stream} behind its filters" if self.filters else stream
         check_geometry(self.layout.spec, filtered, source, self.model.name)
         chain = Chain.start(self.filters, geometry) if self.filters else None
-        return self._pipeline(stream, chain, on_step)
+        return self._pipeline(stream, chain, on_steps)
 
-    def _pipeline(self, stream: str, chain: Chain | None, on_step: OnStep | None) -> Pipeline:
+    def step(self, jobs: Sequence[tuple[Pipeline, Block]]) -> list[tuple[Vector, float]]:
+        """Step the blocks of several streams, together where that is faster.
+
+        Returns:
+            For each the outputs, `(bins, labels)`, valid until its stream's next, and its share of
+            the microseconds that it took.
+        """
+        for pipeline, block in jobs:
+            pipeline.prepare(block)
+        began_us = self.clock_us()
+        outputs = self.engine.run_many([(pipeline.state, block.bins) for pipeline, block in jobs])
+        share_us = (self.clock_us() - began_us) / max(sum(map(len, outputs)), 1)
+        return [(y, share_us * len(y)) for y in outputs]
+
+    def _pipeline(self, stream: str, chain: Chain | None, on_steps: OnSteps | None) -> Pipeline:
         return Pipeline(
             self.engine,
             self.layout,
@@ -227,7 +331,8 @@ class Deployment:
             lateness_us=self.lateness_us,
             every=self.every,
             clock_us=self.clock_us,
-            on_step=on_step,
+            on_steps=on_steps,
+            ladder=self.ladder,
         )
 
     def warm_up(self) -> None:

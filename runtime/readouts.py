@@ -1,6 +1,7 @@
 """Readouts: how the outputs of many bins become the scores of a decision.
 
-Each is one function that makes an `Accumulate`, and one line in the registry.
+Each is one function that makes a `Readout`, and one line in the registry. Bins of unequal length
+count by their length: a bin of twice the time step is worth two.
 """
 
 import math
@@ -13,55 +14,82 @@ from numpy.typing import NDArray
 from retempo.runtime.errors import ConfigError
 
 Scores = NDArray[np.float64]
-Accumulate = Callable[[NDArray[np.float32]], Scores]
+Outputs = NDArray[np.float32]
+# From `y` of consecutive bins, `(bins, labels)`, and their length in microseconds to the scores
+# after each of them, `(bins, labels)`. How bins come together in a call changes nothing.
+Readout = Callable[[Outputs, int], Scores]
 
 
-def _bin(dt_us: int, span_us: int) -> Accumulate:
+def _bin(dt_us: int, span_us: int) -> Readout:
     """The output of the bin alone."""
     del dt_us, span_us
-    return lambda y: y.astype(np.float64)
+    return lambda y, _dt_us: y.astype(np.float64)
 
 
-def _mean(dt_us: int, span_us: int) -> Accumulate:
+def _mean(dt_us: int, span_us: int) -> Readout:
     """The mean since the stream began: as the networks of arXiv 2411.04760 are read."""
-    del dt_us, span_us
+    del span_us
     total: Scores | float = 0.0
-    steps = 0
+    weight = 0.0
 
-    def accumulate(y: NDArray[np.float32]) -> Scores:
-        nonlocal total, steps
-        total = total + y.astype(np.float64)
-        steps += 1
-        return np.asarray(total / steps)
+    def read(y: Outputs, bin_us: int) -> Scores:
+        nonlocal total, weight
+        scores = y.astype(np.float64)
+        worth = bin_us / dt_us
+        if worth != 1.0:
+            scores *= worth
+        # One sum after the other: so they round as they do bin by bin.
+        scores[0] += total
+        if len(scores) > 1:
+            np.cumsum(scores, axis=0, out=scores)
+        total = scores[-1].copy()
+        weights = weight + worth * np.arange(1, len(scores) + 1)[:, np.newaxis]
+        weight += worth * len(scores)
+        scores /= weights
+        return scores
 
-    return accumulate
+    return read
 
 
-def _leaky(dt_us: int, span_us: int) -> Accumulate:
+def _leaky(dt_us: int, span_us: int) -> Readout:
     """Evidence that decays with the time constant `span_us`."""
-    keep = math.exp(-dt_us / span_us)
+    del dt_us
     evidence: Scores | float = 0.0
 
-    def accumulate(y: NDArray[np.float32]) -> Scores:
+    def read(y: Outputs, bin_us: int) -> Scores:
         nonlocal evidence
-        evidence = keep * evidence + (1.0 - keep) * y.astype(np.float64)
-        return np.asarray(evidence)
+        keep = math.exp(-bin_us / span_us)
+        scores = (1.0 - keep) * y.astype(np.float64)
+        for row in scores:
+            row += keep * evidence
+            evidence = row
+        evidence = scores[-1].copy()
+        return scores
 
-    return accumulate
-
-
-def _window(dt_us: int, span_us: int) -> Accumulate:
-    """The mean over the last `span_us`, at least one bin."""
-    seen: deque[Scores] = deque(maxlen=max(1, round(span_us / dt_us)))
-
-    def accumulate(y: NDArray[np.float32]) -> Scores:
-        seen.append(y.astype(np.float64))
-        return np.asarray(sum(seen) / len(seen))
-
-    return accumulate
+    return read
 
 
-READOUTS: dict[str, Callable[[int, int], Accumulate]] = {
+def _window(dt_us: int, span_us: int) -> Readout:
+    """The mean over the last `span_us`, at least one bin; a bin half within it counts whole."""
+    del dt_us
+    seen: deque[tuple[int, Scores]] = deque()
+    held_us = 0
+
+    def read(y: Outputs, bin_us: int) -> Scores:
+        nonlocal held_us
+        scores = y.astype(np.float64)
+        for row in scores:
+            seen.append((bin_us, row.copy()))
+            held_us += bin_us
+            while len(seen) > 1 and held_us - seen[0][0] / 2 >= span_us:
+                held_us -= seen.popleft()[0]
+            row[:] = sum(length * each for length, each in seen) / held_us
+        return scores
+
+    return read
+
+
+READOUTS: dict[str, Callable[[int, int], Readout]] = {
     "mean": _mean,
     "bin": _bin,
     "leaky": _leaky,
@@ -69,12 +97,12 @@ READOUTS: dict[str, Callable[[int, int], Accumulate]] = {
 }
 
 
-def new_readout(kind: str, dt_us: int, span_us: int = 100_000) -> Accumulate:
-    """Return a fresh readout: call it with each bin's `y`, shape `(..., labels)`.
+def new_readout(kind: str, dt_us: int, span_us: int = 100_000) -> Readout:
+    """Return a fresh readout: call it with `y` of the next bins and their length.
 
     Args:
         kind: a name in `READOUTS`.
-        dt_us: length of a bin.
+        dt_us: length of a bin as the stream begins.
         span_us: the time constant of `leaky`, the length of `window`.
 
     Raises:

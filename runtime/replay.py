@@ -22,7 +22,8 @@ def exhaust(decisions: Iterable[Decision | None]) -> Decision | None:
 class ReplayResult:
     """What a recording was taken for; the label is None where no event reached a bin.
 
-    `removed` counts by filter what `counters` has among `masked`.
+    `removed` counts by filter what `counters` has among `masked`. Bins that close together are
+    stepped in one call, whose time they share.
     """
 
     recording: str
@@ -30,6 +31,7 @@ class ReplayResult:
     scores: list[float]
     dt_us: int
     method: str
+    engine: str
     steps: int
     counters: dict[str, int]
     removed: dict[str, int]
@@ -55,23 +57,34 @@ def replay(
         SensorError: the recording cannot be read to its end.
     """
     step_times_us: list[float] = []
+    step_bins: list[int] = []
+
+    def note(bins: int, took_us: float) -> None:
+        step_bins.append(bins)
+        step_times_us.append(took_us / bins)
+
     pipeline = deployment.open(
         source.name,
         source.geometry,
-        on_step=lambda _t_us, _y, step_us: step_times_us.append(step_us),
+        on_steps=note,
     )
     began_us = deployment.clock_us()
     for chunk in source if chunks is None else chunks:
         exhaust(pipeline.feed(chunk, deployment.clock_us()))
     final = exhaust(pipeline.finish(deployment.clock_us()))
     resolution = deployment.engine.resolution
-    p50, p99 = np.percentile(step_times_us, (50, 99)) if step_times_us else (np.nan, np.nan)
+    p50, p99 = (
+        np.percentile(np.repeat(step_times_us, step_bins), (50, 99))
+        if step_times_us
+        else (np.nan, np.nan)
+    )
     return ReplayResult(
         recording=source.name,
         label=final.label if final else None,
         scores=final.scores if final else [],
         dt_us=resolution.dt_us,
         method=resolution.method,
+        engine=deployment.engine.name,
         steps=pipeline.counters.steps,
         counters=pipeline.counters.as_dict(),
         removed=pipeline.removed,

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from retempo.runtime.feed import MAX_WINDOW, WINDOW
+from retempo.runtime.overload import Policy
 from retempo.sensors.filters.registry import AnySettings
 
 _Address = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
@@ -51,6 +52,31 @@ class ReadoutConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     window: str = "100ms"
 
 
+class EngineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What steps the network, see `runtime.engines`.
+
+    Up to `batch` streams are stepped in one call, for which a due one waits at most `wait`: an
+    engine that works event by event gains nothing by it.
+    """
+
+    name: str = "auto"
+    batch: Annotated[int, msgspec.Meta(ge=1, le=1_024)] = 1
+    wait: str = "0us"
+
+
+class OverloadConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What follows when a stream is more than `behind` behind its sensor.
+
+    `coarsen` doubles the time step up to `coarsest`, by default the network's own, and halves it
+    again after `calm` without delay; see `runtime.overload.Overload`.
+    """
+
+    policy: Policy = "block"
+    behind: str = "20ms"
+    coarsest: str | None = None
+    calm: str = "1s"
+
+
 class ServeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A deployment.
 
@@ -66,3 +92,5 @@ class ServeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     decisions: DecisionsConfig = msgspec.field(default_factory=DecisionsConfig)
     input: InputConfig = msgspec.field(default_factory=InputConfig)
     readout: ReadoutConfig = msgspec.field(default_factory=ReadoutConfig)
+    engine: EngineConfig = msgspec.field(default_factory=EngineConfig)
+    overload: OverloadConfig = msgspec.field(default_factory=OverloadConfig)

@@ -6,12 +6,14 @@ from pathlib import Path
 import numpy as np
 
 from retempo.exporters.description import InputSpec
-from retempo.exporters.step_model import load_step
+from retempo.exporters.resolution import Resolution
+from retempo.exporters.step_model import StepModel, load_step
 from retempo.runtime.binning import BinLayout, Mask, geometry_of, layout_of
 from retempo.runtime.engines import load_engine
 from retempo.runtime.errors import ConfigError
+from retempo.runtime.overload import Overload
 from retempo.runtime.pipeline import Deployment, Every
-from retempo.runtime.serve_config import ServeConfig
+from retempo.runtime.serve_config import OverloadConfig, ServeConfig
 from retempo.runtime.units import parse_dt_us, parse_duration_us
 from retempo.sensors.errors import FilterError
 from retempo.sensors.filters import Filter, build_filters
@@ -42,7 +44,11 @@ def deployment_of(
     every = _every(config.decisions.every)
     chosen = _filters(config, folder) if filters is None else tuple(filters)
     model = load_step(folder / config.model)
-    engine = load_engine(model, model.resolution(dt_us, config.method, config.normalisation))
+    resolution = model.resolution(dt_us, config.method, config.normalisation)
+    overload = _overload(config.overload)
+    ladder = _ladder(model, resolution, config) if overload.policy == "coarsen" else {}
+    wait_us = _read(config.engine.wait, "[engine] wait", parse_duration_us)
+    engine = load_engine(model, resolution, config.engine.name)
     deployment = Deployment(
         engine=engine,
         layout=_layout(model.contract.network.input, config.input.mask),
@@ -51,9 +57,40 @@ def deployment_of(
         span_us=spans_us.get(config.readout.kind, spans_us["leaky"]),
         lateness_us=lateness_us,
         every=every,
+        ladder=ladder,
+        overload=overload,
+        batch=config.engine.batch,
+        wait_us=wait_us,
     )
     deployment.warm_up()
     return deployment
+
+
+def _overload(config: OverloadConfig) -> Overload:
+    return Overload(
+        policy=config.policy,
+        behind_us=_read(config.behind, "[overload] behind", parse_dt_us),
+        calm_us=_read(config.calm, "[overload] calm", parse_dt_us),
+    )
+
+
+def _ladder(model: StepModel, resolution: Resolution, config: ServeConfig) -> dict[int, Resolution]:
+    """Return the resolutions that a stream may climb: each twice as coarse as the one before."""
+    source_us = model.contract.network.source_dt_us
+    coarsest = config.overload.coarsest
+    coarsest_us = (
+        source_us if coarsest is None else _read(coarsest, "[overload] coarsest", parse_dt_us)
+    )
+    ladder, dt_us = {resolution.dt_us: resolution}, 2 * resolution.dt_us
+    while dt_us <= coarsest_us:
+        ladder[dt_us] = model.resolution(dt_us, config.method, config.normalisation)
+        dt_us *= 2
+    if len(ladder) == 1:
+        raise ConfigError(
+            f"[overload] policy coarsen has no coarser step than {resolution.dt_us} us within "
+            f"{coarsest_us} us; set [overload] coarsest to twice the step or more"
+        )
+    return ladder
 
 
 def _filters(config: ServeConfig, folder: Path) -> tuple[Filter, ...]:

@@ -64,6 +64,7 @@ def evaluate(
     input_adaptation: str | None = None,
     sensor_dt_us: int | None = None,
     batch: int = 1,
+    engine_name: str = "auto",
     on_result: Callable[[Accuracy], None] = lambda _: None,
 ) -> list[Accuracy]:
     """Decide every recording by every method at every time step.
@@ -81,6 +82,7 @@ def evaluate(
         sensor_dt_us: the step of the bins that the sensor gives; instead of the above, the bins of
             every time step are made of them, and each result is named `<method>, <way>`.
         batch: recordings stepped together; 1 gives the decisions of a replay bit for bit.
+        engine_name: a name in `runtime.engines.ENGINES`.
         on_result: told each result as it comes.
 
     Raises:
@@ -90,7 +92,7 @@ def evaluate(
     """
     network = model.contract.network
     layout = layout_of(network.input)
-    engine = load_engine(model)
+    engine = load_engine(model, name=engine_name)
     results: list[Accuracy] = []
 
     def decide(

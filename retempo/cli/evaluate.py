@@ -7,6 +7,7 @@ import typer
 
 from retempo.cli.counts import tell_problems
 from retempo.cli.options import (
+    EngineName,
     FilterTexts,
     Json,
     Normalisation,
@@ -60,6 +61,7 @@ def run(
     batch: Annotated[
         int, typer.Option(min=1, help="Recordings stepped together; 1 decides exactly as replay.")
     ] = 1,
+    engine: EngineName = "auto",
     plot: Annotated[Path | None, typer.Option(metavar="F.png", help="Draw a picture.")] = None,
     policy: OnDamage = "raise",
     geometry: Sensor = None,
@@ -117,6 +119,7 @@ def run(
         input_adaptation=input_adaptation,
         sensor_dt_us=sensor_dt_us,
         batch=batch,
+        engine_name=engine,
         on_result=lambda r: typer.echo(
             f"{format_duration(r.dt_us)} {r.method}: " + (r.reason or f"{r.percent:.1f} %"),
             err=True,

@@ -44,6 +44,12 @@ Unlabelled = Annotated[
     ),
 ]
 Model = Annotated[Path, typer.Option(metavar="MODEL.onnx", help="An exported step.")]
+EngineName = Annotated[
+    str,
+    typer.Option(
+        "--engine", metavar="ENGINE", help="auto (the fastest here, measured), sparse or onnx."
+    ),
+]
 Speed = Annotated[
     str,
     typer.Option(metavar="1|max", help="1 is the sensor's own pace, 0.5 half of it, max no pace."),

@@ -10,6 +10,7 @@ from retempo.cli.counts import tell_problems
 from retempo.cli.ear import EarText, ear_of_option
 from retempo.cli.options import (
     Dt,
+    EngineName,
     FilterTexts,
     Json,
     MethodName,
@@ -34,6 +35,7 @@ def run(
     dt: Dt = None,
     method: MethodName = None,
     normalisation: Normalisation = None,
+    engine: EngineName = "auto",
     speed: Speed = "max",
     filter: FilterTexts = None,  # noqa: A002  (the option's name)
     policy: OnDamage = "raise",
@@ -56,8 +58,8 @@ def run(
     step = load_step(model)
     spec = step.contract.network.input
     hears = agreed_ear(spec, step.name, ear_of_option(ear))
-    engine = load_engine(step, step.resolution(dt_of(dt), method, normalisation))
-    deployment = deploy(engine, filters=filters, every="end")
+    loaded = load_engine(step, step.resolution(dt_of(dt), method, normalisation), engine)
+    deployment = deploy(loaded, filters=filters, every="end")
 
     def show(path: Path, result: ReplayResult) -> None:
         if json:
@@ -67,8 +69,8 @@ def run(
         typer.echo(
             f"{result.recording}: {decided}, {result.counters['binned']:,} of "
             f"{result.counters['received']:,} events in {result.steps} steps of "
-            f"{format_duration(result.dt_us)} ({result.method}), "
-            f"step p50 {result.step_p50_us:.0f} us, p99 {result.step_p99_us:.0f} us"
+            f"{format_duration(result.dt_us)} ({result.method}, {result.engine}), "
+            f"step p50 {result.step_p50_us:.1f} us, p99 {result.step_p99_us:.1f} us"
         )
 
     for path in recordings:

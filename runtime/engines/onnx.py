@@ -7,7 +7,7 @@ own, into which the two slots are mixed.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -101,6 +101,7 @@ class OnnxEngine:
     """Steps a model by ONNX Runtime on the CPU, see `runtime.engine.Engine`."""
 
     name = "onnx"
+    batches = True
 
     def __init__(self, model: StepModel, resolution: Resolution) -> None:
         self.model = model
@@ -118,6 +119,7 @@ class OnnxEngine:
             raise EngineError(f"ONNX Runtime refuses {model.name}: {reason}") from error
         self._run = self._session.run_with_iobinding
         self.resolution = resolution
+        self.why = "asked for by name"
 
     def new_state(self, batch: int = 1, resolution: Resolution | None = None) -> OnnxState:
         """Return the state of `batch` streams that have seen nothing.
@@ -166,6 +168,10 @@ class OnnxEngine:
         self._run(state.bindings[state.position])
         state.position = (state.position + 1) % state.places
         return state.y
+
+    def run_many(self, jobs: Sequence[tuple[EngineState, SparseBins]]) -> list[Vector]:
+        """Step several streams one after the other, see `Engine.run_many`."""
+        return [self.run(state, bins) for state, bins in jobs]
 
     def spikes(self, state: EngineState) -> Arrays:
         """Return how often each spiking neuron fired in the last bin, see `Engine.spikes`."""

@@ -1,5 +1,6 @@
 """A feed server without sockets, with a clock by hand."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from io import StringIO
 
@@ -11,7 +12,7 @@ from retempo.runtime.feed import Credit, Reply
 from retempo.runtime.feed_server import Delivery, FeedServer
 from retempo.sensors.pieces import no_events
 from retempo.sensors.wire import Cursor, Frames, encode_message
-from retempo.sensors.wire_header import Kind
+from retempo.sensors.wire_header import Buffer, Kind
 from tests.runtime.stand_in import GRID, deployment
 
 ME, OTHER = b"me", b"other"
@@ -33,6 +34,13 @@ class Bench:
             deployment(lambda: self.now_us), self.send, self.decisions.append, log, window=8
         )
 
+    def receive(self, owner: bytes, frames: Sequence[Buffer]) -> None:
+        """Hand in a message and step all that it brings."""
+        self.server.receive(owner, frames)
+        while self.server.rest_us() is not None:
+            self.server.turn()
+            self.server.sweep()
+
     def send(self, owner: bytes, reply: Reply) -> Delivery:
         self.replies.append((owner, reply))
         return self.delivery.get(owner, "sent")
@@ -51,6 +59,6 @@ def control(kind: Kind, at: Cursor, t_end_us: int = 0) -> Frames:
 
 def opened(stream: str = "a", owner: bytes = ME, epoch: int = 1) -> tuple[Bench, Cursor]:
     bench, at = Bench(), Cursor(stream, GRID, epoch)
-    bench.server.receive(owner, control("open", at))
+    bench.receive(owner, control("open", at))
     assert bench.take() == [(owner, Credit(1, stream, epoch, -1, 8))]
     return bench, at

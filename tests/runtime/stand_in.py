@@ -23,13 +23,16 @@ from retempo.runtime.errors import InputError
 from retempo.runtime.event_log import EventLog
 from retempo.runtime.feed import Reply, decode_reply
 from retempo.runtime.feed_stream import FeedReport
+from retempo.runtime.overload import Overload
 from retempo.runtime.pipeline import Deployment, host_clock_us
+from retempo.runtime.sparse_bins import Block, SparseBins
 from retempo.sensors.events import EventChunk
 from retempo.sensors.geometry import Geometry, GridGeometry
 
 GRID = GridGeometry(8, 6, 2)
 DT_US = 1_000
 RECEIVE_S = 10.0
+NOTHING: Any = np.zeros(0)
 
 
 class CountingPipeline:
@@ -44,6 +47,15 @@ class CountingPipeline:
         self._on: dict[int, float] = {}
 
     def feed(self, chunk: EventChunk, arrived_us: float) -> Iterator[Decision]:
+        for block in self.take(chunk):
+            yield from self.decide(block, NOTHING, 0.0, arrived_us)
+
+    def finish(self, arrived_us: float) -> Iterator[Decision]:
+        final = self.end(arrived_us)
+        if final is not None:
+            yield final
+
+    def take(self, chunk: EventChunk) -> Iterator[Block]:
         if self._stream == "bad":
             raise ValueError("this stream is bad")
         assert chunk.x is not None
@@ -63,13 +75,19 @@ class CountingPipeline:
                 number = int(t_us // DT_US)
                 self._on[number] = self._on.get(number, 0.0) + float(on)
         while self._next is not None and (self._next + 1) * DT_US <= chunk.t_end_us:
-            yield self._close(arrived_us, final=False)
+            yield Block(self._next, DT_US, SparseBins(NOTHING, NOTHING, NOTHING))
             while self._stream == "stuck":
                 time.sleep(0.01)
 
-    def finish(self, arrived_us: float) -> Iterator[Decision]:
-        if self._next is not None:
-            yield self._close(arrived_us, final=True)
+    def close(self) -> Iterator[Block]:
+        return iter(())
+
+    def decide(self, block: Block, y: Any, took_us: float, arrived_us: float) -> list[Decision]:
+        del block, y, took_us
+        return [self._close(arrived_us, final=False)]
+
+    def end(self, arrived_us: float) -> Decision | None:
+        return None if self._next is None else self._close(arrived_us, final=True)
 
     def _close(self, arrived_us: float, *, final: bool) -> Decision:
         assert self._next is not None
@@ -97,6 +115,13 @@ class CountingDeployment:
 
     clock_us: Any = host_clock_us
     opened: list[str] = field(default_factory=list)
+    overload: Overload = field(default_factory=Overload)
+    ladder: dict[int, Any] = field(default_factory=dict)
+    batch: int = 1
+    wait_us: int = 0
+
+    def step(self, jobs: Any) -> list[tuple[Any, float]]:
+        return [(NOTHING, 0.0)] * len(jobs)
 
     def open(self, stream: str, geometry: Geometry) -> CountingPipeline:
         if geometry != GRID:

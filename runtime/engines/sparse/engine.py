@@ -1,6 +1,7 @@
 """The engine `sparse`, see `runtime.engine.Engine`."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -75,11 +76,13 @@ class SparseEngine:
     """
 
     name = "sparse"
+    batches = False
 
     def __init__(self, model: StepModel, resolution: Resolution) -> None:
         self.model = model
         self.program = program_of(network_of(model))
         self.resolution = resolution
+        self.why = "asked for by name"
 
     def new_state(self, batch: int = 1, resolution: Resolution | None = None) -> SparseState:
         """Return the state of `batch` streams that have seen nothing.
@@ -117,6 +120,10 @@ class SparseEngine:
             state.x[0] = row
             out[:] = self.step(state)[0]
         return y
+
+    def run_many(self, jobs: Sequence[tuple[EngineState, SparseBins]]) -> list[Vector]:
+        """Step several streams one after the other, see `Engine.run_many`."""
+        return [self.run(state, bins) for state, bins in jobs]
 
     def spikes(self, state: EngineState) -> Arrays:
         """Return how often each spiking neuron fired in the last bin, see `Engine.spikes`."""

@@ -1,0 +1,215 @@
+"""Who is stepped when: streams take turns, a block of bins each.
+
+So a stream that sends much, or whose silence is long, holds none of the others up for longer than a
+block. Due blocks of several streams are stepped together where the engine gains by that.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from retempo.runtime.decision import Decision
+from retempo.runtime.event_log import EventLog
+from retempo.runtime.feed_stream import FeedStream, Waiting
+from retempo.runtime.overload import Rung, govern
+from retempo.runtime.pipeline import Deployment
+from retempo.runtime.sparse_bins import Block
+
+# Over how long the share of busy time is taken.
+_BUSY_US = 250_000
+
+
+class Outcome(Protocol):
+    """Who is told what becomes of messages."""
+
+    def stepped(self, stream: FeedStream, message: Waiting) -> None:
+        """A message has been stepped whole, or shed."""
+        ...
+
+    def failed(self, stream: FeedStream, error: Exception) -> None:
+        """A stream can go no further."""
+        ...
+
+
+@dataclass(slots=True)
+class _Busy:
+    """The share of the time that turns take."""
+
+    share: float = 0.0
+    began_us: float = 0.0
+    worked_us: float = 0.0
+
+    def add(self, began_us: float, ended_us: float) -> None:
+        self.worked_us += ended_us - began_us
+        if ended_us - self.began_us >= _BUSY_US:
+            self.share = self.worked_us / (ended_us - self.began_us)
+            self.began_us, self.worked_us = ended_us, 0.0
+
+
+class Rounds:
+    """The streams that have something to step."""
+
+    def __init__(
+        self,
+        deployment: Deployment,
+        publish: Callable[[Decision], None],
+        outcome: Outcome,
+        log: EventLog,
+    ) -> None:
+        self._deployment = deployment
+        self._publish = publish
+        self._outcome = outcome
+        self._log = log
+        self._ready: dict[str, FeedStream] = {}
+        self._busy = _Busy()
+        self._steps_us = tuple(sorted(deployment.ladder))
+
+    def add(self, stream: FeedStream, message: Waiting) -> None:
+        """Let a message wait for its stream's turn."""
+        stream.waiting.append(message)
+        stream.delay.arrived(message.arrived_us, message.chunk.t_end_us)
+        self._ready[stream.name] = stream
+
+    def remove(self, stream: FeedStream) -> None:
+        """Forget a stream; what of it waits is not received."""
+        self._ready.pop(stream.name, None)
+        stream.waiting.clear()
+        stream.blocks = None
+
+    def make_room(self, stream: FeedStream, most: int) -> None:
+        """Step what waits of a stream until fewer messages than `most` do."""
+        while len(stream.waiting) >= most:
+            self._round([stream])
+
+    def drain(self, stream: FeedStream) -> None:
+        """Step all that waits of a stream at once."""
+        while stream.name in self._ready:
+            self._round([stream])
+
+    def rest_us(self, open_streams: int) -> float | None:
+        """Return how long a round may wait for more streams to be due, None if none has work.
+
+        0 unless the engine steps several streams together.
+        """
+        if not self._ready:
+            return None
+        wait_us = self._deployment.wait_us
+        if not wait_us or len(self._ready) >= min(open_streams, self._deployment.batch):
+            return 0.0
+        first_us = min(
+            (s.waiting[0].arrived_us for s in self._ready.values() if s.waiting), default=0.0
+        )
+        return max(0.0, first_us + wait_us - self._deployment.clock_us())
+
+    def turn(self) -> None:
+        """Step a block of every stream that has one."""
+        began_us = self._deployment.clock_us()
+        self._round(list(self._ready.values()))
+        self._busy.add(began_us, self._deployment.clock_us())
+
+    def _round(self, streams: list[FeedStream]) -> None:
+        due = []
+        for stream in streams:
+            try:
+                block = self._next_block(stream)
+            except Exception as error:  # noqa: BLE001  (one bad stream must not end the others)
+                self._fail([stream], error)
+            else:
+                if block is not None:
+                    due.append((stream, block))
+        together = self._deployment.batch
+        for begin in range(0, len(due), together):
+            self._step(due[begin : begin + together])
+
+    def _next_block(self, stream: FeedStream) -> Block | None:
+        if stream.blocks is None:
+            if not stream.waiting:
+                self._ready.pop(stream.name, None)
+                return None
+            self._begin(stream)
+        assert stream.blocks is not None  # noqa: S101  (a message has begun)
+        assert stream.message is not None  # noqa: S101
+        block = next(stream.blocks, None)
+        if block is None:
+            message, stream.blocks = stream.message, None
+            if not stream.waiting:
+                self._ready.pop(stream.name, None)
+            self._outcome.stepped(stream, message)
+            self._govern(stream, message)
+        return block
+
+    def _begin(self, stream: FeedStream) -> None:
+        """Begin the next message; what is to be shed goes first, as one message without events."""
+        shed = self._to_shed(stream)
+        if shed:
+            stream.message = shed[-1]
+            chunks = [message.chunk for message in shed]
+            stream.blocks = stream.pipeline.shed(
+                chunks, reset=self._deployment.overload.policy == "reset"
+            )
+            events = sum(map(len, chunks))
+            self._log.warning("shed", stream=stream.name, messages=len(shed), events=events)
+            return
+        stream.message = stream.waiting.popleft()
+        stream.blocks = stream.pipeline.take(stream.message.chunk)
+
+    def _to_shed(self, stream: FeedStream) -> list[Waiting]:
+        """Take from what waits all that is older than half of the delay that is allowed."""
+        overload, waiting = self._deployment.overload, stream.waiting
+        if overload.policy not in ("shed_oldest", "reset"):
+            return []
+        now_us = self._deployment.clock_us()
+
+        def behind_us(message: Waiting) -> float:
+            return stream.delay.behind_us(now_us, message.chunk.t_end_us)
+
+        shed: list[Waiting] = []
+        if len(waiting) > 1 and behind_us(waiting[0]) > overload.behind_us:
+            while len(waiting) > 1 and behind_us(waiting[0]) > overload.behind_us / 2:
+                shed.append(waiting.popleft())
+        return shed
+
+    def _step(self, jobs: list[tuple[FeedStream, Block]]) -> None:
+        try:
+            outputs = self._deployment.step([(stream.pipeline, block) for stream, block in jobs])
+        except Exception as error:  # noqa: BLE001
+            self._fail([stream for stream, _ in jobs], error)
+            return
+        for (stream, block), (y, took_us) in zip(jobs, outputs, strict=True):
+            assert stream.message is not None  # noqa: S101
+            try:
+                arrived_us = stream.message.arrived_us
+                for decision in stream.pipeline.decide(block, y, took_us, arrived_us):
+                    self._publish(decision)
+            except Exception as error:  # noqa: BLE001
+                self._fail([stream], error)
+
+    def _govern(self, stream: FeedStream, message: Waiting) -> None:
+        overload = self._deployment.overload
+        if overload.policy != "coarsen" or message.ends:
+            return
+        now_us = self._deployment.clock_us()
+        behind_us = 0.0
+        if stream.waiting:
+            behind_us = stream.delay.behind_us(now_us, message.chunk.t_end_us)
+        highest = len(self._steps_us) - 1
+        rung = govern(stream.rung, overload, highest, now_us, behind_us, self._busy.share)
+        if rung.index != stream.rung.index:
+            self._change(stream, rung, behind_us)
+        stream.rung = rung
+
+    def _change(self, stream: FeedStream, rung: Rung, behind_us: float) -> None:
+        dt_us = self._steps_us[rung.index]
+        stream.pipeline.change_step(dt_us)
+        self._log.warning(
+            "coarsened" if rung.index > stream.rung.index else "refined",
+            stream=stream.name,
+            dt_us=dt_us,
+            behind_us=round(behind_us),
+            busy=round(self._busy.share, 2),
+        )
+
+    def _fail(self, streams: list[FeedStream], error: Exception) -> None:
+        for stream in streams:
+            self.remove(stream)
+            self._outcome.failed(stream, error)
