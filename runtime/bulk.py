@@ -5,15 +5,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from retempo.exporters.resolution import Resolution
 from retempo.runtime.binning import BinLayout
-from retempo.runtime.engine import Engine, Vector
+from retempo.runtime.engine import Engine
+from retempo.runtime.readouts import Scores, new_readout
 from retempo.runtime.recorded import bin_recording
 from retempo.runtime.sparse_bins import SparseBins, without_zeros
 from retempo.sensors.events import EventChunk
+
+
+# Bins that are stepped in one call.
+_BINS = 1_024
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,25 +50,27 @@ def decide_all(
     batch: int = 1,
     resolution: Resolution | None = None,
 ) -> Decided:
-    """Step recordings through an engine, `batch` of them together.
+    """Step recordings through an engine, up to `batch` of them together if that is faster.
 
-    `resolution` is the engine's own unless given.
-
-    With a batch of 1 the scores are bit for bit those of `runtime.pipeline`. A larger batch is
-    faster; its matrix products round otherwise, so a potential within rounding of the threshold may
-    differ.
+    `resolution` is the engine's own unless given. With a batch of 1 the scores are bit for bit
+    those of `runtime.pipeline`. Stepped together, matrix products round otherwise, so a potential
+    within rounding of the threshold may differ.
     """
     resolution = resolution or engine.resolution
-    labels = len(engine.model.contract.network.labels)
-    scores = np.full((len(recordings), labels), np.nan)
+    scores = np.full((len(recordings), len(engine.model.contract.network.labels)), np.nan)
+    together = batch if engine.batches else 1
     # Streams that end together are not stepped in vain.
     order = np.argsort([len(recording) for recording in recordings], kind="stable")
     spikes, began = 0.0, time.perf_counter()
-    for begin in range(0, len(order), batch):
-        chosen = order[begin : begin + batch]
-        together = [recordings[index] for index in chosen]
-        scores[chosen], fired = _decide_together(engine, together, resolution)
-        spikes += fired
+    for begin in range(0, len(order), together):
+        chosen = order[begin : begin + together]
+        for index, (final, fired) in zip(
+            chosen,
+            _decide_together(engine, [recordings[k] for k in chosen], resolution),
+            strict=True,
+        ):
+            scores[index] = final
+            spikes += fired
     wall_s = time.perf_counter() - began
     steps = sum(len(recording) for recording in recordings)
     neurons = sum(layer.neurons for layer in engine.model.contract.network.layers[:-1])
@@ -75,78 +81,20 @@ def decide_all(
 
 def _decide_together(
     engine: Engine, recordings: Sequence[SparseBins], resolution: Resolution
-) -> tuple[NDArray[np.float64], float]:
-    labels = len(engine.model.contract.network.labels)
-    scores = np.full((len(recordings), labels), np.nan)
-    lengths = np.array([len(recording) for recording in recordings], np.int64)
-    starts, inputs, values = _joined(recordings)
-    state = engine.new_state(len(recordings), resolution)
-    total, spikes = np.zeros((len(recordings), labels)), 0.0
-    for step in range(lengths.max(initial=0)):
-        fill(state.x, step, lengths, starts, inputs, values)
-        total += engine.step(state)
-        alive = (lengths > step).astype(np.float32)
-        spikes += sum(float((alive @ fired).sum()) for fired in engine.spikes(state).values())
-        ended = np.flatnonzero(lengths == step + 1)
-        if len(ended):
-            finite = engine.finite(state)
-            scores[ended] = np.where(finite[ended, None], total[ended] / (step + 1), np.nan)
-    return scores, spikes
-
-
-def _joined(
-    recordings: Sequence[SparseBins],
-) -> tuple[NDArray[np.int64], NDArray[np.int32], Vector]:
-    """The columns of recordings one after another; `starts` has `bins + 1` entries a recording."""
-    begins = np.cumsum([0, *(len(recording.inputs) for recording in recordings)])
-    starts = [
-        recording.starts + begin for recording, begin in zip(recordings, begins, strict=False)
-    ]
-    return (
-        np.concatenate(starts),
-        np.concatenate([recording.inputs for recording in recordings]),
-        np.concatenate([recording.values for recording in recordings]),
-    )
-
-
-@njit(cache=True, nogil=True)
-def fill(
-    x: Vector,
-    step: int,
-    lengths: NDArray[np.int64],
-    starts: NDArray[np.int64],
-    inputs: NDArray[np.int32],
-    values: Vector,
-) -> None:  # pragma: no cover - compiled
-    """Write bin `step` of each recording into `x`, which holds the bins before it.
-
-    Beyond its end a recording is silent.
-
-    Shapes: `x` `(recordings, inputs)`; `lengths` `(recordings,)`; the others see `SparseBins`.
-    """
-    first = 0
-    for stream in range(len(lengths)):
-        if 0 < step <= lengths[stream]:
-            for j in range(starts[first + step - 1], starts[first + step]):
-                x[stream, inputs[j]] = np.float32(0.0)
-        if step < lengths[stream]:
-            for j in range(starts[first + step], starts[first + step + 1]):
-                x[stream, inputs[j]] = values[j]
-        first += lengths[stream] + 1
-
-
-def fill_numpy(
-    x: Vector,
-    step: int,
-    lengths: NDArray[np.int64],
-    starts: NDArray[np.int64],
-    inputs: NDArray[np.int32],
-    values: Vector,
-) -> None:
-    """Do what `fill` does: its plain twin."""
-    x[:] = 0.0
-    firsts = np.cumsum([0, *(lengths + 1)])
-    for stream in np.flatnonzero(lengths > step):
-        at = firsts[stream] + step
-        now = slice(starts[at], starts[at + 1])
-        x[stream, inputs[now]] = values[now]
+) -> list[tuple[Scores | float, float]]:
+    """Return the final scores of each recording, NaN for none, and how many spikes were fired."""
+    states = [engine.new_state(1, resolution) for _ in recordings]
+    readouts = [new_readout("mean", resolution.dt_us) for _ in recordings]
+    finals: list[Scores | float] = [np.nan] * len(recordings)
+    fired = [0.0] * len(recordings)
+    for begin in range(0, max(map(len, recordings), default=0), _BINS):
+        due = [k for k, recording in enumerate(recordings) if len(recording) > begin]
+        parts = [recordings[k].part(begin, min(begin + _BINS, len(recordings[k]))) for k in due]
+        outputs = engine.run_many([(states[k], bins) for k, bins in zip(due, parts, strict=True)])
+        for k, y in zip(due, outputs, strict=True):
+            finals[k] = readouts[k](y, resolution.dt_us)[-1]
+            fired[k] += sum(float(each.sum()) for each in engine.spikes(states[k]).values())
+    for k, state in enumerate(states):
+        if not engine.finite(state).all():
+            finals[k] = np.nan
+    return list(zip(finals, fired, strict=True))

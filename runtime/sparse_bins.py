@@ -28,6 +28,12 @@ class SparseBins:
     def __len__(self) -> int:
         return len(self.starts) - 1
 
+    def part(self, begin: int, end: int) -> "SparseBins":
+        """Return the bins from `begin` on and before `end`."""
+        starts = self.starts[begin : end + 1]
+        entries = slice(int(starts[0]), int(starts[-1]))
+        return SparseBins(starts - starts[0], self.inputs[entries], self.values[entries])
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Block:

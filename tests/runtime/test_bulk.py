@@ -10,18 +10,19 @@ from retempo.exporters.resolution import resolve
 from retempo.exporters.step_graph import build_step
 from retempo.exporters.step_model import parse_step
 from retempo.runtime.binning import layout_of
-from retempo.runtime.bulk import _joined, decide_all, fill, fill_numpy, sparse_bins
+from retempo.runtime.bulk import decide_all, sparse_bins
 from retempo.runtime.engine import Engine
 from retempo.runtime.engines import load_engine
 from retempo.runtime.recorded import bin_recording
+from retempo.runtime.sparse_bins import with_zeros
 from tests.builders import make_chunk, make_network, seeds
 
 
-@pytest.fixture
-def engine() -> Engine:
+@pytest.fixture(params=["onnx", "sparse"])
+def engine(request: pytest.FixtureRequest) -> Engine:
     network = make_network(geometry=GridSpec(6, 5, 2))
     model = build_step(network, resolve(network.spec, 1_000, "lag"))
-    return load_engine(parse_step(model.SerializeToString(), "m.onnx"))
+    return load_engine(parse_step(model.SerializeToString(), "m.onnx"), name=request.param)
 
 
 def test_a_batch_decides_recordings_of_any_length(engine: Engine) -> None:
@@ -35,21 +36,18 @@ def test_a_batch_decides_recordings_of_any_length(engine: Engine) -> None:
     assert together.spike_rate_hz == pytest.approx(alone.spike_rate_hz)
 
 
-@given(seeds, st.lists(st.integers(0, 12), min_size=1, max_size=4))
-def test_sparse_bins_fill_the_inputs_that_dense_bins_are(seed: int, lengths: list[int]) -> None:
-    """By the kernel and by its twin, beyond the end of a recording too."""
+@given(seeds, st.integers(0, 12), st.integers(0, 12))
+def test_sparse_bins_are_dense_bins_without_their_zeros(seed: int, n: int, at: int) -> None:
+    """Whole and in parts."""
     layout = layout_of(make_network(geometry=GridSpec(6, 5, 2)).spec.input)
-    chunks = [make_chunk(9 * n, 6, 5, 1_000 * n + 1, seed + n) for n in lengths]
-    sparse = [sparse_bins(chunk, layout, 1_000) for chunk in chunks]
-    dense = [bin_recording(chunk, layout, 1_000)[0] for chunk in chunks]
-    columns = (np.array([len(bins) for bins in sparse]), *_joined(sparse))
-    x, plain = np.zeros((2, len(chunks), 60), np.float32)
-    for step in range(15):
-        fill(x, step, *columns)
-        fill_numpy(plain, step, *columns)
-        expected = [rows[step] if step < len(rows) else np.zeros(60) for rows in dense]
-        np.testing.assert_array_equal(x, expected)
-        np.testing.assert_array_equal(plain, expected)
+    chunk = make_chunk(9 * n, 6, 5, 1_000 * n + 1, seed)
+    sparse, dense = sparse_bins(chunk, layout, 1_000), bin_recording(chunk, layout, 1_000)[0]
+    np.testing.assert_array_equal(with_zeros(sparse, 60), dense)
+    assert (sparse.values != 0).all()
+    at = min(at, len(sparse))
+    parts = (sparse.part(0, at), sparse.part(at, len(sparse)))
+    found = np.concatenate([with_zeros(part, 60) for part in parts])
+    np.testing.assert_array_equal(found, dense)
 
 
 def test_the_spike_rate_counts_the_spikes_of_every_step(engine: Engine) -> None:
@@ -58,14 +56,11 @@ def test_the_spike_rate_counts_the_spikes_of_every_step(engine: Engine) -> None:
     for dt_us, method in ((1_000, "lag"), (30_000, "substep")):
         resolution = engine.model.resolution(dt_us, method)
         recording = sparse_bins(chunk, layout, dt_us)
-        inner = load_engine(engine.model, resolution)
-        state, fired = inner.new_state(), 0.0
+        state, fired = engine.new_state(1, resolution), 0.0
         for row in bin_recording(chunk, layout, dt_us)[0]:
             state.x[0] = row
-            for _ in range(resolution.substeps):
-                inner._step_once(state)  # type: ignore[attr-defined]
-                saved = inner.save_state(state)
-                fired += sum(float(v[0].sum()) for k, v in saved.items() if "spikes" in k)
+            engine.step(state)
+            fired += sum(float(spikes.sum()) for spikes in engine.spikes(state).values())
         assert fired > 0
         span_s = len(recording) * dt_us / 1e6
         neurons = sum(layer.neurons for layer in engine.model.contract.network.layers[:-1])
