@@ -1,0 +1,230 @@
+"""Many cameras into the daemon's own server, in one process: real messages, real time, no sockets.
+
+Each camera plays recordings one after the other at the sensor's pace, a message a slice of event
+time, within the window that the server gives it. What a decision waits for is then the server's
+work alone, on the one core that this process is pinned to.
+"""
+
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from io import StringIO
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from retempo.demo.assets import DemoRecording
+from retempo.runtime.decision import Decision
+from retempo.runtime.event_log import EventLog
+from retempo.runtime.feed import Credit, Ended, Reply
+from retempo.runtime.feed_server import Delivery, FeedServer
+from retempo.runtime.pipeline import Deployment, host_clock_us
+from retempo.runtime.slices import slices
+from retempo.sensors.geometry import Geometry
+from retempo.sensors.pieces import no_events, split
+from retempo.sensors.wire import Cursor, Frames, encode_message
+
+_OWNER = b"cameras"
+
+
+@dataclass(frozen=True, slots=True)
+class Film:
+    """Recording `number` as messages: when each is due after its begin, its kind and its events."""
+
+    number: int
+    label: str
+    zero_us: int
+    due_us: tuple[int, ...]
+    kinds: tuple[str, ...]
+    pieces: tuple[object, ...]
+
+
+@dataclass(slots=True)
+class _Showing:
+    """A film that a camera plays: where it began on the host's clock and how far it is."""
+
+    film: Film
+    began_us: float
+    at: Cursor
+    next: int = 0
+    acknowledged: int = -1
+    ended: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What came of one film: its label, the decided one and what the server counted."""
+
+    stream: str
+    film: int
+    label: str
+    decided: str | None
+    began_us: float
+    counters: dict[str, int]
+
+
+@dataclass(slots=True)
+class Report:
+    """What was heard of all cameras.
+
+    `waits` are microseconds from the instant at which a bin's last event was due to its decision,
+    each with that instant and the bin's length.
+    """
+
+    shown: list[Shown] = field(default_factory=list)
+    due_us: list[float] = field(default_factory=list)
+    waits_us: list[float] = field(default_factory=list)
+    dts_us: list[int] = field(default_factory=list)
+    log: list[dict[str, object]] = field(default_factory=list)
+    behind_us: float = 0.0
+
+    def waits(self, begin_us: float = -np.inf, end_us: float = np.inf) -> NDArray[np.float64]:
+        """Return the waits of what was due within a span."""
+        due = np.array(self.due_us)
+        return np.array(self.waits_us)[(due >= begin_us) & (due < end_us)]
+
+
+def film_of(number: int, recording: DemoRecording, slice_us: int, geometry: Geometry) -> Film:
+    """Cut a recording into the messages of a live camera."""
+    due, pieces, zero_us = [], [], None
+    for each in slices([recording.events], slice_us):
+        zero_us = each.due_us - slice_us if zero_us is None else zero_us
+        for piece in split(each.chunk):
+            due.append(each.due_us - zero_us)
+            pieces.append(piece)
+    assert zero_us is not None  # noqa: S101  (a recording has events)
+    end = no_events(geometry, recording.events.t_end_us)
+    kinds = ("events",) * len(pieces) + ("end",)
+    last_us = due[-1]
+    return Film(number, recording.label, zero_us, (*due, last_us), kinds, (*pieces, end))
+
+
+def pinned() -> Callable[[], None]:
+    """Keep this process on one core; returns what undoes it."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {max(before)})
+    return lambda: os.sched_setaffinity(0, before)
+
+
+def play(
+    deployment: Deployment,
+    schedules: Sequence[Iterator[tuple[float, Film]]],
+    geometry: Geometry,
+    *,
+    window: int = 64,
+) -> Report:
+    """Play films until every camera has none left.
+
+    Args:
+        deployment: what decides.
+        schedules: of each camera its films, each with the earliest instant to begin it, in
+            microseconds after the start; a film begins when the one before has ended.
+        geometry: the sensor of all of them.
+        window: messages on the way, a stream.
+    """
+    return _Stage(deployment, schedules, geometry, window).run()
+
+
+class _Stage:
+    def __init__(
+        self,
+        deployment: Deployment,
+        schedules: Sequence[Iterator[tuple[float, Film]]],
+        geometry: Geometry,
+        window: int,
+    ) -> None:
+        self._geometry, self._window = geometry, window
+        self._waiting = [deque(schedule) for schedule in schedules]
+        self._playing: list[_Showing | None] = [None] * len(schedules)
+        self._by_name: dict[str, _Showing] = {}
+        self._finals: dict[str, Decision] = {}
+        self._report = Report()
+        self._text = StringIO()
+        log = EventLog(out=self._text, interval_s=0.0)
+        self._server = FeedServer(deployment, self._reply, self._decide, log, window=window)
+        self._zero_us = host_clock_us()
+
+    def run(self) -> Report:
+        """Play to the end."""
+        self._zero_us = host_clock_us()
+        while any(self._playing) or any(self._waiting):
+            if not self._feed() and self._server.rest_us() is None:
+                time.sleep(50e-6)
+            if self._server.rest_us() == 0.0:
+                self._server.turn()
+            self._server.acknowledge()
+        lines = self._text.getvalue().splitlines()
+        self._report.log = [msgspec.json.decode(line) for line in lines]
+        return self._report
+
+    def _feed(self) -> int:
+        """Hand in what is due and within the window; returns how many messages."""
+        sent = 0
+        for camera, showing in enumerate(self._playing):
+            now_us = host_clock_us() - self._zero_us
+            if showing is None or showing.ended:
+                waiting = self._waiting[camera]
+                self._playing[camera] = None
+                if waiting and waiting[0][0] <= now_us:
+                    self._begin(camera, now_us, waiting.popleft()[1])
+                    sent += 1
+                continue
+            film = showing.film
+            while (
+                showing.next < len(film.due_us)
+                and showing.began_us + film.due_us[showing.next] <= now_us
+                and showing.at.sequence - showing.acknowledged <= self._window
+            ):
+                late_us = now_us - showing.began_us - film.due_us[showing.next]
+                self._report.behind_us = max(self._report.behind_us, late_us)
+                self._send(showing)
+                sent += 1
+        return sent
+
+    def _begin(self, camera: int, now_us: float, film: Film) -> None:
+        name = f"camera{camera}-{len(self._by_name)}"
+        at = Cursor(name, self._geometry, len(self._by_name))
+        showing = _Showing(film, now_us, at)
+        self._by_name[name], self._playing[camera] = showing, showing
+        self._server.receive(_OWNER, encode_message("open", no_events(self._geometry, 0), at))
+
+    def _send(self, showing: _Showing) -> None:
+        kind, piece = showing.film.kinds[showing.next], showing.film.pieces[showing.next]
+        frames: Frames = encode_message(kind, piece, showing.at)  # type: ignore[arg-type]
+        self._server.receive(_OWNER, frames)
+        showing.next += 1
+        if kind == "events":
+            showing.at = showing.at.after(piece)  # type: ignore[arg-type]
+
+    def _reply(self, _owner: bytes, reply: Reply) -> Delivery:
+        if isinstance(reply, Credit):
+            self._by_name[reply.stream].acknowledged = reply.acknowledged
+        elif isinstance(reply, Ended):
+            showing, final = self._by_name[reply.stream], self._finals.pop(reply.stream, None)
+            showing.ended = True
+            self._report.shown.append(
+                Shown(
+                    reply.stream,
+                    showing.film.number,
+                    showing.film.label,
+                    None if final is None else final.label,
+                    showing.began_us,
+                    reply.counters,
+                )
+            )
+        else:
+            raise RuntimeError(f"the server does not serve: {reply}")
+        return "sent"
+
+    def _decide(self, decision: Decision) -> None:
+        showing = self._by_name[decision.stream]
+        if decision.final:
+            self._finals[decision.stream] = decision
+            return
+        due_us = showing.began_us + decision.t_us - showing.film.zero_us
+        self._report.due_us.append(due_us)
+        self._report.waits_us.append(host_clock_us() - self._zero_us - due_us)
+        self._report.dts_us.append(decision.dt_us)

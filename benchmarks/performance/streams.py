@@ -1,0 +1,98 @@
+"""How many streams one core holds: 2 x 128 neurons at 1 ms, each decided within its bin."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import cycle, islice
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.performance.cameras import Film, film_of, pinned, play
+from benchmarks.performance.results import Part, Ratio, Table
+from retempo.demo.assets import load_model, load_recordings
+from retempo.runtime.engines import load_engine
+from retempo.runtime.pipeline import Deployment, deploy
+
+DT_US = 1_000
+TARGET = 50
+_MOST = 1_024
+TEXT = """\
+Cameras of 34x34 pixels play the demonstration's recordings at the sensor's own pace, a message a
+millisecond each, into the daemon's own server in this process, pinned to one core: wire decoding,
+the streams' turns, binning, the step of 2 x 128 recurrent adLIF, readout and decision are all on
+that core, the sockets are not (see end to end). A number of cameras is held if 99 of 100 bins are
+decided within a bin, 1 ms, of the instant at which their last event was due, over {seconds:g} s.
+The number is found by doubling and bisection to within 5 %; the batched engine steps all due
+streams in one call."""
+
+
+def measure(folder: Path, data: Path, *, quick: bool = False) -> Part:
+    """Measure how many streams each engine holds."""
+    del folder, data
+    seconds = 2.0 if quick else 4.0
+    model, recordings = load_model(), load_recordings()
+    geometry = deploy(load_engine(model, model.resolution(DT_US), "onnx")).geometry
+    films = [film_of(k, each, DT_US, geometry) for k, each in enumerate(recordings[:40])]
+    unpin = pinned()
+    rows, held = [], {}
+    try:
+        for name, engine, batch in (
+            ("sparse", "sparse", 1),
+            ("onnx, one by one", "onnx", 1),
+            ("onnx, in a batch", "onnx", 256),
+        ):
+            loaded = load_engine(model, model.resolution(DT_US), engine)
+            deployment = replace(deploy(loaded, every="bin"), batch=batch)
+            deployment.warm_up()
+            streams, p50, p99 = _held(deployment, films, seconds)
+            held[name] = streams
+            rows.append([name, f"{streams}", f"{p50:,.0f}", f"{p99:,.0f}"])
+    finally:
+        unpin()
+    ratios = {
+        f"streams a core, sparse to {name}": Ratio(value, value, value)
+        for name in list(held)[1:]
+        for value in [held["sparse"] / max(held[name], 1)]
+    }
+    ratios["streams a core, sparse to the target of 50"] = Ratio(
+        *[held["sparse"] / TARGET] * 3, target=1.0
+    )
+    table = Table(
+        "Streams that one core holds at 1 ms",
+        ["engine", "streams", "p50 at that number, us", "p99, us"],
+        rows,
+    )
+    return Part("Streams", TEXT.format(seconds=seconds), [table], ratios)
+
+
+def _held(deployment: Deployment, films: list[Film], seconds: float) -> tuple[int, float, float]:
+    """Return the most streams that are held, and the waits with so many."""
+    low, high, best = 0, _MOST, (0.0, 0.0)
+    streams = 8
+    while streams <= _MOST and high - low > max(1, low // 20):
+        waits = _waits(deployment, films, streams, seconds)
+        p50, p99 = np.percentile(waits, (50, 99))
+        if p99 < DT_US:
+            low, best = streams, (float(p50), float(p99))
+        else:
+            high = streams
+        streams = 2 * streams if high == _MOST else (low + high) // 2
+    return low, *best
+
+
+def _waits(
+    deployment: Deployment, films: list[Film], streams: int, seconds: float
+) -> "np.ndarray[tuple[int], np.dtype[np.float64]]":
+    def schedule(camera: int) -> Iterator[tuple[float, Film]]:
+        # Cameras do not open their eyes together.
+        first_us = camera / streams * 1e3
+        total_us = 0.0
+        for film in islice(cycle(films), camera % len(films), None):
+            yield first_us, film
+            total_us += film.due_us[-1]
+            if total_us > seconds * 1e6:
+                return
+
+    report = play(deployment, [schedule(k) for k in range(streams)], deployment.geometry)
+    # The start, when all streams are opened at once, is not what is asked for.
+    return report.waits(begin_us=0.2e6)
