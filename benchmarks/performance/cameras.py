@@ -95,7 +95,7 @@ def film_of(number: int, recording: DemoRecording, slice_us: int, geometry: Geom
         for piece in split(each.chunk):
             due.append(each.due_us - zero_us)
             pieces.append(piece)
-    assert zero_us is not None  # noqa: S101  (a recording has events)
+    assert zero_us is not None
     end = no_events(geometry, recording.events.t_end_us)
     kinds = ("events",) * len(pieces) + ("end",)
     last_us = due[-1]
