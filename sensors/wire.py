@@ -29,6 +29,9 @@ from retempo.sensors.wire_header import (
 
 Frames = list[bytes | memoryview]
 
+_WORD = np.dtype("<u2")
+_NO_WORDS, _NO_BYTES = np.zeros(0, _WORD), np.zeros(0, np.uint8)
+
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
@@ -160,19 +163,21 @@ def decode(frames: Sequence[Buffer]) -> Message:
 
 
 def _chunk(header: Header, payload: Buffer, grid: bool) -> EventChunk:
-    n, raw = header.count, np.frombuffer(payload, np.uint8)
-    if raw.ctypes.data % 2:
-        raw = raw.copy()
+    n = header.count
+    words = np.frombuffer(payload, _WORD, 3 * n if grid else 2 * n) if n else _NO_WORDS
+    if not words.flags.aligned:
+        words = words.copy()
+    words = words.astype(np.uint16, copy=False)
     x = y = on = channel = None
     if grid:
-        x, y = _words(raw[2 * n : 4 * n]), _words(raw[4 * n : 6 * n])
-        polarity = raw[6 * n :]
+        x, y = words[n : 2 * n], words[2 * n :]
+        polarity = np.frombuffer(payload, np.uint8, n, 6 * n) if n else _NO_BYTES
         if n and polarity.max() > 1:
             raise WireError(f"a polarity is 0 or 1, got {polarity.max()}")
         on = polarity.view(np.bool_)
     else:
-        channel = _words(raw[2 * n :])
-    t_us = _words(raw[: 2 * n]).astype(np.int64)
+        channel = words[n:]
+    t_us = words[:n].astype(np.int64)
     t_us += header.t_start_us
     return EventChunk(
         t_us=t_us,
@@ -206,7 +211,3 @@ def _joined(columns: Sequence[NDArray[np.generic] | None], size: int) -> memoryv
         raw[place:end].view(kind)[:] = column
         place = end
     return raw.data
-
-
-def _words(raw: NDArray[np.uint8]) -> NDArray[np.uint16]:
-    return raw.view("<u2").astype(np.uint16, copy=False)
