@@ -1,6 +1,7 @@
 """The engine `sparse`, see `runtime.engine.Engine`."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -118,6 +119,10 @@ class SparseEngine:
             out[:] = self.step(state)[0]
         return y
 
+    def run_many(self, jobs: Sequence[tuple[EngineState, SparseBins]]) -> list[Vector]:
+        """Step several streams one after the other, see `Engine.run_many`."""
+        return [self.run(state, bins).copy() for state, bins in jobs]
+
     def spikes(self, state: EngineState) -> Arrays:
         """Return how often each spiking neuron fired in the last bin, see `Engine.spikes`."""
         assert isinstance(state, SparseState)  # noqa: S101
@@ -147,14 +152,14 @@ class SparseEngine:
             saved[f"{name}.spikes"] = history
         return saved
 
-    def load_state(self, arrays: Arrays) -> SparseState:
+    def load_state(self, arrays: Arrays, resolution: Resolution | None = None) -> SparseState:
         """Return a state that goes on exactly where the saved one stood.
 
         Raises:
             EngineError: a tensor is missing, unknown, or of another shape than this resolution's;
                 or spikes are neither 0 nor 1.
         """
-        state = self.new_state(saved_batch(self.model, arrays))
+        state = self.new_state(saved_batch(self.model, arrays), resolution)
         check_saved(self.model, arrays, state.batch, state.lag)
         for name, part, _ in self._variables():
             state.memory.values[:, part] = (
