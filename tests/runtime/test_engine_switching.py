@@ -18,7 +18,7 @@ from retempo.runtime.engines.spike_ring import new_ring
 from retempo.runtime.engines.together import merge
 from retempo.runtime.errors import EngineError
 from retempo.runtime.sparse_bins import with_zeros, without_zeros
-from tests.builders import LINEAR, make_inputs, make_network, seeds
+from tests.builders import LINEAR, exactly_summed, make_inputs, make_network, seeds
 
 SWITCHING = ["onnx"]
 every_engine = pytest.mark.parametrize("name", SWITCHING)
@@ -249,15 +249,6 @@ def test_a_run_is_its_steps_bit_for_bit(name: str, dt_us: int, seed: int, cut: i
         np.testing.assert_array_equal(first[key] + fired, spikes[key])
     for key, values in engine.save_state(one).items():
         np.testing.assert_array_equal(engine.save_state(other)[key], values, err_msg=key)
-
-
-def exactly_summed(network: Network) -> Network:
-    """Round weights so that their sums are exact in any order, as a batch's order is its own."""
-    weights = {
-        name: (np.round(matrix * 64) / 64).astype(np.float32)
-        for name, matrix in network.weights.items()
-    }
-    return Network(network.spec, weights)
 
 
 @every_engine
