@@ -17,6 +17,8 @@ from retempo.exporters.statistics import Statistics
 
 CONTRACT_VERSION = 1
 METADATA_KEY = "retempo"
+# A scan over time keeps its contract under another key: it is no step, and no runtime steps it.
+SCAN_KEY = "retempo-scan"
 
 
 class ResolutionSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

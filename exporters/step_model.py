@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, numpy_helper
 
 from retempo.exporters.adaptation import method_named
-from retempo.exporters.contract import METADATA_KEY, Contract, decode_contract
+from retempo.exporters.contract import METADATA_KEY, SCAN_KEY, Contract, decode_contract
 from retempo.exporters.errors import AdaptationError, ContractError
 from retempo.exporters.network import Network, check, weight_shapes
 from retempo.exporters.neurons import neuron_named
@@ -90,6 +90,10 @@ def parse_step(content: bytes, name: str) -> StepModel:
     if not model.HasField("graph") or not model.graph.node:
         raise ContractError(f"{name} is no ONNX model, or is truncated")
     properties = {entry.key: entry.value for entry in model.metadata_props}
+    if SCAN_KEY in properties:
+        raise ContractError(
+            f"{name} is a scan over whole recordings, not a step; export the step without --scan"
+        )
     if METADATA_KEY not in properties:
         raise ContractError(
             f"{name} carries no Retempo contract, so its time step is unknown; "

@@ -74,16 +74,21 @@ class Engine(Protocol):
         ...
 
     def run_many(self, jobs: Sequence[tuple[EngineState, SparseBins]]) -> list[Vector]:
-        """Step several streams, together where that is faster: the outputs of `run` for each.
+        """Step several streams through their bins, together where that is faster.
 
-        Together, sums may round otherwise than alone.
+        The states are of one stream each and may differ in resolution; those of the same
+        `Resolution` can be stepped together. A batch rounds otherwise than a stream alone, so a
+        potential within rounding of the threshold may differ from `run`.
+
+        Returns:
+            What `run` gives for each, valid until that stream's next step.
         """
         ...
 
     def spikes(self, state: EngineState) -> Arrays:
         """Return how often each spiking neuron fired, `(batch, neurons)` a state.
 
-        In the last bin, or in all bins of the last `run`; valid until the next step.
+        In the last bin, or in all bins of the last `run` or `run_many`; valid until the next step.
         """
         ...
 
@@ -95,6 +100,6 @@ class Engine(Protocol):
         """Return a copy of a state by the contract's names, spike history included."""
         ...
 
-    def load_state(self, arrays: Arrays) -> EngineState:
-        """Return a state that goes on exactly where the saved one stood."""
+    def load_state(self, arrays: Arrays, resolution: Resolution | None = None) -> EngineState:
+        """Return a state that goes on exactly where the saved one stood, at its resolution."""
         ...

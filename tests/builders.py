@@ -96,6 +96,15 @@ def make_network(
     return Network(network, weights)
 
 
+def exactly_summed(network: Network) -> Network:
+    """Round weights so that their sums are exact in any order, as a batch's order is its own."""
+    weights = {
+        name: (np.round(matrix * 64) / 64).astype(np.float32)
+        for name, matrix in network.weights.items()
+    }
+    return Network(network.spec, weights)
+
+
 def make_inputs(network: Network, steps: int, batch: int, seed: int = 1) -> NDArray[np.float32]:
     """Draw sparse event counts, `(steps, batch, inputs)`."""
     rng = np.random.default_rng(seed)

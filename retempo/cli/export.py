@@ -25,6 +25,13 @@ def run(
     method: MethodName = None,
     normalisation: Normalisation = None,
     unlabelled: Unlabelled = None,
+    scan: Annotated[
+        bool,
+        typer.Option(
+            "--scan",
+            help="Loop the step over time inside the file, for bulk replay by ONNX Runtime alone.",
+        ),
+    ] = False,
     json: Json = False,
 ) -> None:
     """Export a trained network as one ONNX step function at a time resolution."""
@@ -32,6 +39,7 @@ def run(
     from retempo.exporters.adaptation.powers import spectral_radius
     from retempo.exporters.network import load_network
     from retempo.exporters.resolution import note_of, resolve
+    from retempo.exporters.scan_graph import write_scan
     from retempo.exporters.step_graph import write_step
     from retempo.runtime.measuring import measure
     from retempo.training.history import ear_of
@@ -49,9 +57,10 @@ def run(
     growing = {
         layer.name: int((spectral_radius(layer.A) >= 1.0).sum()) for layer in resolution.layers
     }
-    write_step(network, resolution, output)
+    (write_scan if scan else write_step)(network, resolution, output)
     report = {
         "model": str(output),
+        "kind": "scan" if scan else "step",
         "bytes": output.stat().st_size,
         "source_dt_us": source_dt_us,
         "target_dt_us": dt_us,
@@ -66,8 +75,9 @@ def run(
     if json:
         print_json(report)
         return
+    kind = "a scan, " if scan else ""
     typer.echo(
-        f"{output}: {source_dt_us} us -> {dt_us} us by {resolution.method}, "
+        f"{output}: {kind}{source_dt_us} us -> {dt_us} us by {resolution.method}, "
         f"normalisation {resolution.normalisation}, lag {resolution.lag:g}, "
         f"substeps {resolution.substeps}, {report['bytes']} bytes"
     )

@@ -21,7 +21,8 @@ def moved_ages(before: Resolution, after: Resolution) -> list[int]:
     Spikes that meet in one step are heard together, as often as they are.
     """
     ratio = inner_us(before) / inner_us(after)
-    oldest = math.ceil(after.lag)
+    # Between two whole steps the older of the two hears only what the younger has left over.
+    oldest = math.floor(after.lag)
     # A quotient of whole steps is whole, whatever the division leaves behind it.
     return [
         min(math.floor((age - 1) * ratio + 1e-9) + 1, oldest)

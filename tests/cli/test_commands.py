@@ -79,6 +79,21 @@ def test_an_export_counts_the_neurons_that_amplify(
     assert (note in invoke(*arguments).out) == (growing > 0)
 
 
+def test_a_scan_is_exported_and_refused_as_a_step(
+    invoke: Invoke, run_folder: Path, tmp_path: Path
+) -> None:
+    model = tmp_path / "scan.onnx"
+    outcome = invoke("export", run_folder, "--dt", "1ms", "--scan", "-o", model)
+    assert outcome.code == 0
+    assert "scan.onnx: a scan, " in outcome.out
+    report = invoke("export", run_folder, "--scan", "-o", model, "--json").json
+    assert isinstance(report, dict)
+    assert report["kind"] == "scan"
+    refused = invoke("inspect", model)
+    assert refused.code != 0
+    assert "scan.onnx is a scan over whole recordings, not a step" in refused.err
+
+
 def test_an_export_names_method_and_time_step(
     invoke: Invoke, run_folder: Path, tmp_path: Path
 ) -> None:

@@ -154,14 +154,14 @@ class SparseEngine:
             saved[f"{name}.spikes"] = history
         return saved
 
-    def load_state(self, arrays: Arrays) -> SparseState:
+    def load_state(self, arrays: Arrays, resolution: Resolution | None = None) -> SparseState:
         """Return a state that goes on exactly where the saved one stood.
 
         Raises:
             EngineError: a tensor is missing, unknown, or of another shape than this resolution's;
                 or spikes are neither 0 nor 1.
         """
-        state = self.new_state(saved_batch(self.model, arrays))
+        state = self.new_state(saved_batch(self.model, arrays), resolution)
         check_saved(self.model, arrays, state.batch, state.lag)
         for name, part, _ in self._variables():
             state.memory.values[:, part] = (
