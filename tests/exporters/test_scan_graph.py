@@ -41,7 +41,7 @@ def held_against_steps(
     """A scan of the second half of a recording against its steps, from the state of the first."""
     resolution = resolve(network.spec, dt_us, "auto")
     model = parse_step(build_step(network, resolution).SerializeToString(), "m.onnx")
-    engine = load_engine(model)
+    engine = load_engine(model, name="onnx")
     state = engine.new_state(batch)
     inputs = make_inputs(network, 10 + bins, batch, seed)
     y = []
@@ -102,7 +102,8 @@ def test_a_scans_coefficients_can_be_bound() -> None:
     own, other = (resolve(network.spec, 1_000, "lag", rule) for rule in ("paper", "none"))
     x = make_inputs(network, 30, 1)
     model = parse_step(build_step(network, own).SerializeToString(), "m.onnx")
-    states = load_engine(model).save_state(load_engine(model).new_state())
+    fresh = load_engine(model, name="onnx")
+    states = fresh.save_state(fresh.new_state())
     bound = scanned(network, own, x, states, **bound_coefficients(model.contract, other))
     exported = scanned(network, other, x, states)
     np.testing.assert_array_equal(bound["y"], exported["y"])

@@ -50,7 +50,7 @@ def test_a_file_of_convolutions_is_moved_to_another_resolution_as_it_is() -> Non
     home = parse_step(
         build_step(network, resolve(network.spec, 10_000, "integral")).SerializeToString(), "m.onnx"
     )
-    moved = load_engine(home, home.resolution(1_000, "lag"))
+    moved = load_engine(home, home.resolution(1_000, "lag"), "onnx")
     direct = engine_at(network, 1_000, "lag")
     a, b = moved.new_state(), direct.new_state()
     for x in make_inputs(network, 100, 1):

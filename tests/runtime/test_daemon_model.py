@@ -23,7 +23,7 @@ def serving(lateness_us: int) -> Deployment:
     network = make_network(geometry=GridSpec(GRID.width, GRID.height, GRID.polarities))
     resolution = resolve(network.spec, 1_000, "lag")
     model = parse_step(build_step(network, resolution).SerializeToString(), "m.onnx")
-    return replace(deploy(load_engine(model, resolution)), lateness_us=lateness_us)
+    return replace(deploy(load_engine(model, resolution, "sparse")), lateness_us=lateness_us)
 
 
 def disordered(size: int = 4_000) -> Recorded:

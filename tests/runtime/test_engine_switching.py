@@ -295,7 +295,7 @@ def test_a_batch_of_very_many_streams_is_stepped_in_parts(name: str) -> None:
 
 def test_a_batch_cannot_hold_a_state_twice_nor_one_of_several_streams() -> None:
     network = make_network()
-    engine = load_engine(model_of(network))
+    engine = load_engine(model_of(network), name="onnx")
     bins = without_zeros(make_inputs(network, 3, 1)[:, 0])
     state = engine.new_state()
     with pytest.raises(EngineError, match="stands in two jobs"):

@@ -294,7 +294,7 @@ def test_an_empty_batch_and_an_unknown_engine_are_refused() -> None:
     engine = engine_at(make_network())
     with pytest.raises(EngineError, match="at least 1 stream, got 0"):
         engine.new_state(0)
-    with pytest.raises(EngineError, match="unknown engine 'dense'; known are onnx"):
+    with pytest.raises(EngineError, match="unknown engine 'dense'; known are sparse, onnx"):
         load_engine(engine.model, name="dense")
 
 

@@ -49,7 +49,7 @@ def model() -> bytes:
 
 @pytest.fixture(scope="module")
 def engine(model: bytes) -> Engine:
-    return load_engine(parse_step(model, "m.onnx"))
+    return load_engine(parse_step(model, "m.onnx"), name="sparse")
 
 
 def fed(

@@ -146,7 +146,7 @@ def test_a_model_carries_what_was_measured(dt_us: int, method: str) -> None:
     resolution = model.resolution()
     assert (resolution.normalisation, resolution.statistics) == ("measured", found)
     bins = sparse_bins(RECORDINGS[0], layout_of(NETWORK.spec.input), dt_us)
-    assert np.isfinite(decide_all(load_engine(model), [bins]).scores).all()
+    assert np.isfinite(decide_all(load_engine(model, name="sparse"), [bins]).scores).all()
     message = f"in bins of 5000 us, known are those of {dt_us} us; export with --normalisation"
     with pytest.raises(AdaptationError, match=message):
         model.resolution(5_000)

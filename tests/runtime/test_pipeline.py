@@ -39,11 +39,11 @@ class Clock:
         return self.now_us
 
 
-@pytest.fixture(scope="module")
-def engine() -> Engine:
+@pytest.fixture(scope="module", params=["onnx", "sparse"])
+def engine(request: pytest.FixtureRequest) -> Engine:
     network = make_network(geometry=GridSpec(6, 5, 2))
     model = build_step(network, resolve(network.spec, 1_000, "lag"))
-    return load_engine(parse_step(model.SerializeToString(), "m.onnx"))
+    return load_engine(parse_step(model.SerializeToString(), "m.onnx"), name=request.param)
 
 
 def deployed(engine: Engine, every: Every = "bin") -> Deployment:
@@ -133,7 +133,7 @@ def test_a_network_that_leaves_the_finite_numbers_is_no_decision(engine: Engine)
     layers = [msgspec.structs.replace(network.spec.layers[0], parameters=wild)]
     spec = msgspec.structs.replace(network.spec, layers=layers + network.spec.layers[1:])
     model = build_step(Network(spec, network.weights), resolve(spec, 10_000, "none"))
-    unstable = load_engine(parse_step(model.SerializeToString(), "m.onnx"))
+    unstable = load_engine(parse_step(model.SerializeToString(), "m.onnx"), name=engine.name)
     with pytest.raises(
         EngineError, match=r"s: the network left the finite numbers within \d+ steps"
     ):

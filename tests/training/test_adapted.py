@@ -38,7 +38,7 @@ def test_the_exported_step_decides_as_torch_does(neuron: str, dt_us: int, method
     with torch.inference_mode():
         by_torch = run_adapted(network, resolution, torch.from_numpy(x)).numpy()
     model = parse_step(build_step(network, resolution).SerializeToString(), "m.onnx")
-    engine = load_engine(model)
+    engine = load_engine(model, name="onnx")
     state = engine.new_state(BATCH)
     by_runtime, spikes = [], 0.0
     for bin_ in x:

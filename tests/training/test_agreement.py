@@ -41,7 +41,8 @@ def draw_network(neuron: str, hidden: list[int], seed: int) -> Network:
 
 def engine_of(network: Network) -> Engine:
     resolution = resolve(network.spec, network.spec.source_dt_us, "none")
-    return load_engine(parse_step(build_step(network, resolution).SerializeToString(), "m.onnx"))
+    model = parse_step(build_step(network, resolution).SerializeToString(), "m.onnx")
+    return load_engine(model, name="onnx")
 
 
 def layers_of(module: NetworkModule) -> list[LayerModule]:

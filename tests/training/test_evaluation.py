@@ -80,7 +80,9 @@ def test_measured_is_measured_at_every_time_step(mode: BinMode) -> None:
     model = model_of(network, "m")
     for dt_us in (2_500, 20_000):
         statistics = measure(network, unlabelled, dt_us)
-        engine = load_engine(model, model.resolution(dt_us, "auto", "measured", statistics))
+        engine = load_engine(
+            model, model.resolution(dt_us, "auto", "measured", statistics), "sparse"
+        )
         layout = layout_of(network.spec.input)
         bins = [sparse_bins(chunk, layout, dt_us) for chunk in RECORDINGS]
         scores = decide_all(engine, bins).scores
