@@ -2,7 +2,8 @@
 # make test    every check          (makes .venv, installs all under constraints.txt)
 # make check   the checks alone, without installing
 # make format  mend the style
-# make bench   measure against rivals
+# make bench   measure against rivals (makes .venv-bench, a quarter of an hour and more)
+# make bench-check  the ratios anew, against the committed ones; a few minutes
 # make bench-adaptation  accuracy at any time step; quick, or FULL=1 for hours of it; resumes
 # make demo-assets  train the demonstration's network anew and record its camera
 PYTHON ?= python3
@@ -12,8 +13,12 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 # onnxruntime and onnxruntime-gpu install one module: a machine gets one of them.
 ENGINE := $(shell nvidia-smi >/dev/null 2>&1 && echo gpu || echo cpu)
 
+BENCH := .venv-bench
+# DATA_ROOT holds fsdd, nmnist and the recordings.
+DATA_ROOT ?= ../shared/data
+
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-assets test check format bench bench-adaptation clean
+.PHONY: help demo demo-assets test check format bench bench-check bench-adaptation clean
 
 help:
 	@sed -n '/^#/s/^# //p;/^PYTHON/q' Makefile
@@ -39,17 +44,19 @@ format: $(VENV)/.full
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/.full
-	$(BIN)/python -m benchmarks.step_latency | tee docs/results/step-latency.md
-	$(BIN)/python -m benchmarks.cochlea | tee docs/results/cochlea.md
+bench: $(BENCH)/.made
+	$(BENCH)/bin/python -m benchmarks.performance --data-root $(DATA_ROOT)
+	$(BENCH)/bin/python -m benchmarks.step_latency | tee docs/results/step-latency.md
+	$(BENCH)/bin/python -m benchmarks.cochlea | tee docs/results/cochlea.md
 
-# DATA_ROOT holds fsdd and nmnist.
-DATA_ROOT ?= ../shared/data
+bench-check: $(BENCH)/.made
+	$(BENCH)/bin/python -m benchmarks.performance --check --data-root $(DATA_ROOT)
+
 bench-adaptation: $(VENV)/.full
 	$(BIN)/python -m benchmarks.adaptation --data-root $(DATA_ROOT) $(if $(FULL),,--quick)
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info
+	rm -rf $(VENV) $(BENCH) build dist *.egg-info
 
 $(VENV)/.made:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Retempo needs Python 3.11 or newer; set PYTHON=")'
@@ -63,3 +70,13 @@ $(VENV)/.light: $(VENV)/.made pyproject.toml constraints.txt
 $(VENV)/.full: $(VENV)/.made pyproject.toml constraints.txt
 	$(PIP) --constraint constraints.txt --editable '.[$(ENGINE),train,audio,camera,hdf5,ros,dev]'
 	touch $@ $(VENV)/.light
+
+# torchvision and torchaudio come along with the rivals, which use neither here, and are built for
+# CUDA: beside a torch without it they cannot be imported, nor can what imports them.
+$(BENCH)/.made: pyproject.toml constraints.txt benchmarks/requirements.txt
+	$(PYTHON) -m venv $(BENCH)
+	$(BENCH)/bin/python -m pip --disable-pip-version-check install --quiet \
+		--constraint constraints.txt --requirement benchmarks/requirements.txt --editable '.[audio]'
+	$(BENCH)/bin/python -m pip --disable-pip-version-check uninstall --quiet --yes \
+		torchvision torchaudio
+	touch $@
