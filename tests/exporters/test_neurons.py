@@ -123,7 +123,9 @@ def test_the_neuron_of_the_page_is_adapted_exported_and_stepped(
     network = make_network(neuron_of_the_page.name)
     resolution = resolve(network.spec, dt_us, "impulse")
     engine = load_engine(
-        parse_step(build_step(network, resolution).SerializeToString(), "m.onnx"), resolution
+        parse_step(build_step(network, resolution).SerializeToString(), "m.onnx"),
+        resolution,
+        "onnx",
     )
     state, plain, spikes = engine.new_state(2), reference.zero_state(network, 2), 0.0
     for x in make_inputs(network, 10, 2) * np.float32(3.0):
