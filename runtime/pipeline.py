@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 
 from retempo.exporters.step_model import StepModel
 from retempo.runtime.binner import Binner
-from retempo.runtime.binning import BinLayout, check_geometry, geometry_of, layout_of
 from retempo.runtime.counters import Counters
 from retempo.runtime.decision import Decision
 from retempo.runtime.engine import Engine
 from retempo.runtime.errors import EngineError
+from retempo.runtime.layout import BinLayout, check_geometry, geometry_of, layout_of
 from retempo.runtime.readouts import Accumulate, new_readout
+from retempo.runtime.sparse_bins import with_zeros
 from retempo.sensors.events import EventChunk
 from retempo.sensors.filters import Chain, Filter, compile_filters, geometry_after
 from retempo.sensors.geometry import Geometry, GridGeometry
@@ -61,6 +62,7 @@ class Pipeline:
         self._stream = stream
         self._dt_us = engine.resolution.dt_us
         self._labels = engine.model.contract.network.labels
+        self._inputs = layout.inputs
         self._binner = Binner(layout, self._dt_us, self.counters, lateness_us)
         self._state = engine.new_state(1)
         self._readout = readout
@@ -84,8 +86,9 @@ class Pipeline:
         Raises:
             EngineError: the network left the finite numbers.
         """
-        for number, row in self._binner.feed(self._filtered(chunk)):
-            yield self._step(number, row, arrived_us)
+        for block in self._binner.feed(self._filtered(chunk)):
+            for k, row in enumerate(with_zeros(block.bins, self._inputs)):
+                yield self._step(block.first + k, row, arrived_us)
 
     def _filtered(self, chunk: EventChunk) -> EventChunk:
         """Return what the filters leave of a chunk; what they do not is received here and now."""
@@ -112,8 +115,9 @@ class Pipeline:
             EngineError: as `feed`.
             CounterError: events went missing uncounted.
         """
-        for number, row in self._binner.finish():
-            yield self._step(number, row, arrived_us)
+        for block in self._binner.finish():
+            for k, row in enumerate(with_zeros(block.bins, self._inputs)):
+                yield self._step(block.first + k, row, arrived_us)
         self._check_finite()
         if self._last is not None:
             yield self._decide(arrived_us, final=True)

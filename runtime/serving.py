@@ -7,9 +7,9 @@ import numpy as np
 
 from retempo.exporters.description import InputSpec
 from retempo.exporters.step_model import load_step
-from retempo.runtime.binning import BinLayout, Mask, geometry_of, layout_of
 from retempo.runtime.engines import load_engine
 from retempo.runtime.errors import ConfigError
+from retempo.runtime.layout import BinLayout, Mask, geometry_of, layout_of
 from retempo.runtime.pipeline import Deployment, Every
 from retempo.runtime.serve_config import ServeConfig
 from retempo.runtime.units import parse_dt_us, parse_duration_us
