@@ -2,27 +2,27 @@
 
 from collections.abc import Iterator
 
-import numpy as np
-
-from retempo.runtime.bin_modes import cut_of, inputs_of
-from retempo.runtime.binning import (
-    BINNED,
-    INVALID,
-    LATE,
-    LATEST,
-    MASKED,
-    BinLayout,
-    Bins,
-    Columns,
-    bin_events,
-    columns_of,
-    inside,
-    new_counts,
-)
+from retempo.runtime.binning import FOREVER, NO_BIN, Events, events_of
 from retempo.runtime.counters import Counters
 from retempo.runtime.errors import InputError
-from retempo.runtime.sparse_bins import Block, without_zeros
+from retempo.runtime.layout import BinLayout
+from retempo.runtime.sparse_bins import Block, SparseBins
+from retempo.runtime.window import advance, drain
+from retempo.runtime.window_table import (
+    FIRST,
+    IN_GAP,
+    NO_TIME_US,
+    POSITION,
+    STARTED,
+    T_END,
+    TARGET,
+    TOLD,
+    WANTED,
+    WINDOW_BYTES,
+    Window,
+)
 from retempo.sensors.events import EventChunk
+from retempo.sensors.evt import Packed
 
 # Longer than any silence worth stepping: by then every state has come to rest.
 SILENCE_US = 600_000_000
@@ -46,128 +46,88 @@ class Binner:
         counters: Counters,
         lateness_us: int = 0,
         silence_us: int = SILENCE_US,
+        window_bytes: int = WINDOW_BYTES,
     ) -> None:
-        if dt_us < 1 or lateness_us < 0 or silence_us < 0:
-            raise InputError(
-                "dt_us must be 1 or more, lateness_us and silence_us 0 or more; "
-                f"got {dt_us}, {lateness_us}, {silence_us}"
-            )
         self.dt_us = dt_us
-        self._layout = layout
         self._counters = counters
-        self._patience = -(-lateness_us // dt_us)
-        self._silence = -(-silence_us // dt_us)
-        self._opened = self._patience + 1
-        self._cut = cut_of(layout.spec, dt_us, self._opened)
-        rows = self._opened * self._cut.parts
-        self._window: Bins = np.zeros((rows, layout.inputs), np.float32)
-        self._rows = self._window.reshape(self._opened, self._cut.parts, layout.inputs)
-        self._counted = layout.spec.bin_mode == "sum"
-        self._counts = new_counts()
-        self._head = 0
-        self._first: int | None = None
-        self._begun = False
-        self._in_gap = False
+        self._window = Window(
+            layout, dt_us, lateness_us, silence_us, listed=True, window_bytes=window_bytes
+        )
+        self._table = self._window.table
+        self._told = self._table[:TOLD]
 
-    def feed(self, chunk):
-        for number, row in self.feed_rows(chunk):
-            yield Block(number, self.dt_us, without_zeros(row[np.newaxis]))
+    def gather(self, n: int) -> None:
+        """From its next edge on, close `n` bins as one, by the bin mode of the network's input.
 
-    def finish(self):
-        for number, row in self.finish_rows():
-            yield Block(number, self.dt_us, without_zeros(row[np.newaxis]))
+        That edge is the next multiple of `n * dt_us` that is also an edge of what is closed now,
+        behind all bins that have been yielded. Events are counted in bins of `dt_us` all the time,
+        so the lateness, silence and gaps stay those of `dt_us`; but a gap begins and ends at the
+        edges of gathered bins.
 
-    def gather(self, n):
-        raise NotImplementedError
+        Raises:
+            InputError: `n` is not 1 or more, or the bin mode `max` counts units that straddle bins.
+        """
+        spec = self._window.layout.spec
+        if not 1 <= n <= FOREVER // self.dt_us:
+            raise InputError(f"at least 1 bin of {self.dt_us} us is closed at a time, got {n}")
+        if n > 1 and spec.bin_mode == "max" and self.dt_us % spec.bin_unit_us:
+            raise InputError(
+                f"bin mode max counts units of {spec.bin_unit_us} us, of which bins of "
+                f"{self.dt_us} us cut some in two, so {n} of them do not make a longer bin; take a "
+                "multiple of the unit as dt_us"
+            )
+        self._table[WANTED] = n
 
-    def feed_rows(self, chunk: EventChunk) -> Iterator[tuple[int, Bins]]:
-        """Yield each bin that the chunk closes, as its number and its row `(inputs,)`.
+    def feed(self, chunk: EventChunk) -> Iterator[Block]:
+        """Yield the bins that the chunk closes; a block is valid until the next is asked for.
 
-        A row is valid until the next one is asked for. If the iterator is left before its end, the
-        events that it had not reached are not received.
+        If the iterator is left before its end, the events that it had not reached are not received.
         """
         self._counters.lost += chunk.lost
-        columns = columns_of(chunk)
-        position, events = 0, len(chunk)
-        if self._first is None:
-            position = self._start(columns)
-        while position < events:
-            position = self._add(columns, position)
-            if position < events:
-                yield from self._close_until(int(columns.t_us[position]))
-        if self._first is not None:
-            yield from self._close_until(chunk.t_end_us)
+        return self._fed(events_of(chunk), chunk.t_end_us)
 
-    def finish_rows(self) -> Iterator[tuple[int, Bins]]:
+    def feed_packed(self, packed: Packed) -> Iterator[Block]:
+        """As `feed`, for events as they come from the decoders of `sensors.evt`."""
+        return self._fed((packed.words, packed.base_us), NO_TIME_US)
+
+    def finish(self) -> Iterator[Block]:
         """Yield what is still open, up to the bin of the last binned event."""
-        while self._first is not None and self._first <= self._latest:
-            yield from self._close()
+        more = True
+        while more:
+            more = drain(self._table, True)
+            block = self._taken()
+            if block is not None:
+                yield block
 
-    @property
-    def _latest(self) -> int:
-        return int(self._counts[LATEST])
+    def leap(self, t_us: int) -> Iterator[Block]:
+        """Yield what is still open, then go on at an event time: what lies between is a gap."""
+        yield from self.finish()
+        table, first = self._table, t_us // self.dt_us
+        if table[STARTED] and table[FIRST] < first:
+            table[FIRST] = first
+            self._counters.gaps += not table[IN_GAP]
+            table[IN_GAP] = 1
 
-    def _close_until(self, watermark_us: int) -> Iterator[tuple[int, Bins]]:
-        assert self._first is not None  # noqa: S101  (feed has started it)
-        end = watermark_us // self.dt_us - self._patience
-        # A gap begins where the silence after the last event has been stepped, or at once if there
-        # has been no event yet; the window is empty there, so it is moved as it is.
-        gap = self._latest + 1 + self._silence if self._counters.binned else self._first
-        while self._first < min(end, gap):
-            yield from self._close()
-        if self._first < end:
-            self._counters.gaps += self._begun and not self._in_gap
-            self._in_gap = True
-            self._first = end
+    def _fed(self, events: Events, t_end_us: int) -> Iterator[Block]:
+        table = self._table
+        table[POSITION] = 0
+        table[T_END] = t_end_us
+        table[TARGET] = NO_BIN
+        more = True
+        while more:
+            more = advance(table, events, True)
+            block = self._taken()
+            if block is not None:
+                yield block
 
-    def _close(self) -> Iterator[tuple[int, Bins]]:
-        """Yield the oldest open bin and open the one after the youngest."""
-        assert self._first is not None  # noqa: S101  (feed has started it)
-        rows = self._rows[self._head]
-        # Before the first binned event there is nothing to step: the stream has not begun.
-        self._begun = self._begun or bool(rows.any())
-        try:
-            if self._begun:
-                yield self._first, rows[0] if self._counted else self._inputs_of(rows)
-        finally:
-            rows[:] = 0.0
-            self._head = (self._head + 1) % self._opened
-            self._first += 1
-
-    def _inputs_of(self, rows: Bins) -> Bins:
-        inputs: Bins = inputs_of(rows[np.newaxis], self._layout.spec, self.dt_us)[0]
-        return inputs
-
-    def _start(self, columns: Columns) -> int:
-        """Place the window at the first event on the sensor; count what comes before it."""
-        on_sensor = inside(columns, self._layout)
-        start = int(on_sensor.argmax()) if on_sensor.any() else len(on_sensor)
-        self._counters.received += start
-        self._counters.invalid += start
-        if start < len(on_sensor):
-            self._first = int(columns.t_us[start]) // self.dt_us - self._patience
-        return start
-
-    def _add(self, columns: Columns, position: int) -> int:
-        assert self._first is not None  # noqa: S101  (feed has started it)
-        counts, counters = self._counts, self._counters
-        counts[:LATEST] = 0
-        end: int = bin_events(
-            *columns,
-            position,
-            self._first,
-            self._head,
-            self.dt_us,
-            self._cut.parts,
-            self._cut.unit_us,
-            *self._layout.arrays,
-            self._window,
-            counts,
+    def _taken(self) -> Block | None:
+        """Count what the last call has placed; return what it has closed, if anything."""
+        binned, late, invalid, masked, _, _, gaps, first, bins, entries, _, n = self._told.tolist()
+        self._counters.place(binned, late, invalid, masked, gaps)
+        if not bins:
+            return None
+        window = self._window
+        lists = SparseBins(
+            window.starts[: bins + 1], window.inputs[:entries], window.values[:entries]
         )
-        counters.received += end - position
-        counters.binned += int(counts[BINNED])
-        counters.late += int(counts[LATE])
-        counters.invalid += int(counts[INVALID])
-        counters.masked += int(counts[MASKED])
-        self._in_gap = self._in_gap and not counts[BINNED]
-        return end
+        return Block(first, n * self.dt_us, lists)

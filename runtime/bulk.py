@@ -8,13 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retempo.exporters.resolution import Resolution
-from retempo.runtime.binning import BinLayout
 from retempo.runtime.engine import Engine
+from retempo.runtime.layout import BinLayout
 from retempo.runtime.readouts import Scores, new_readout
-from retempo.runtime.recorded import bin_recording
-from retempo.runtime.sparse_bins import SparseBins, without_zeros
+from retempo.runtime.recorded import list_recording
+from retempo.runtime.sparse_bins import SparseBins
 from retempo.sensors.events import EventChunk
-
 
 # Bins that are stepped in one call.
 _BINS = 1_024
@@ -36,12 +35,12 @@ class Decided:
 
 
 def sparse_bins(chunk: EventChunk, layout: BinLayout, dt_us: int) -> SparseBins:
-    """Bin a recording, see `runtime.recorded.bin_recording`.
+    """Bin a recording, see `runtime.recorded.list_recording`.
 
     Raises:
         InputError: the bins would not fit into memory.
     """
-    return without_zeros(bin_recording(chunk, layout, dt_us)[0])
+    return list_recording(chunk, layout, dt_us)
 
 
 def decide_all(

@@ -27,6 +27,15 @@ class Counters:
     steps: int = 0
     switches: int = 0
 
+    def place(self, binned: int, late: int, invalid: int, masked: int, gaps: int) -> None:
+        """Count events that a binner has received and placed."""
+        self.received += binned + late + invalid + masked
+        self.binned += binned
+        self.late += late
+        self.invalid += invalid
+        self.masked += masked
+        self.gaps += gaps
+
     def check(self) -> None:
         """Check the sum rule.
 

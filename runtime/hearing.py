@@ -3,8 +3,8 @@
 import msgspec
 
 from retempo.exporters.description import InputSpec
-from retempo.runtime.binning import geometry_of
 from retempo.runtime.errors import InputError
+from retempo.runtime.layout import geometry_of
 from retempo.sensors.ears.registry import EarSpec, describe, from_plain
 from retempo.sensors.ears.registry import geometry_of as geometry_of_ear
 from retempo.sensors.errors import CochleaError

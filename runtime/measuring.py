@@ -14,10 +14,10 @@ from retempo.exporters.description import connection_of, norm_of
 from retempo.exporters.errors import AdaptationError
 from retempo.exporters.network import Network
 from retempo.exporters.statistics import Statistics, replace_statistics
-from retempo.runtime.binner import Binner
-from retempo.runtime.binning import BinLayout, layout_of
 from retempo.runtime.counters import Counters
 from retempo.runtime.errors import InputError
+from retempo.runtime.layout import BinLayout, layout_of
+from retempo.runtime.rows import RowBinner
 from retempo.sensors.events import EventChunk
 
 # Fewer tell less of a mean than any rule that needs no recording.
@@ -94,21 +94,24 @@ def _blocks(
     """Yield the bins of all recordings, `(bins, inputs)`, each valid until the next."""
     block, filled = np.zeros((_BLOCK, layout.inputs)), 0
     for chunks in recordings:
-        for row in _bins(chunks, layout, dt_us):
-            block[filled] = row
-            filled += 1
-            if filled == _BLOCK:
-                yield block
-                filled = 0
+        for rows in _bins(chunks, layout, dt_us):
+            begin = 0
+            while begin < len(rows):
+                taken = min(_BLOCK - filled, len(rows) - begin)
+                block[filled : filled + taken] = rows[begin : begin + taken]
+                begin, filled = begin + taken, filled + taken
+                if filled == _BLOCK:
+                    yield block
+                    filled = 0
     yield block[:filled]
 
 
 def _bins(
     chunks: Iterable[EventChunk], layout: BinLayout, dt_us: int
 ) -> Iterator[NDArray[np.float32]]:
-    binner = Binner(layout, dt_us, Counters())
+    binner = RowBinner(layout, dt_us, Counters())
     for chunk in chunks:
-        for _, row in binner.feed(chunk):
-            yield row
-    for _, row in binner.finish():
-        yield row
+        for _, rows in binner.feed(chunk):
+            yield rows
+    for _, rows in binner.finish():
+        yield rows

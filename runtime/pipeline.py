@@ -6,6 +6,7 @@ Live and replay are this one pipeline; they differ in who feeds it and in the cl
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -14,11 +15,11 @@ from numpy.typing import NDArray
 from retempo.exporters.resolution import Resolution
 from retempo.exporters.step_model import StepModel
 from retempo.runtime.binner import Binner
-from retempo.runtime.binning import BinLayout, check_geometry, geometry_of, layout_of
 from retempo.runtime.counters import Counters
 from retempo.runtime.decision import Decision
 from retempo.runtime.engine import Engine, Vector
 from retempo.runtime.errors import EngineError, InputError
+from retempo.runtime.layout import BinLayout, check_geometry, geometry_of, layout_of
 from retempo.runtime.overload import Overload
 from retempo.runtime.readouts import Readout, new_readout
 from retempo.runtime.sparse_bins import Block
@@ -55,7 +56,7 @@ class Pipeline:
         layout: BinLayout,
         *,
         stream: str,
-        readout: Readout,
+        new_readout: Callable[[], Readout],
         chain: Chain | None = None,
         lateness_us: int = 0,
         every: Every = "bin",
@@ -72,7 +73,8 @@ class Pipeline:
         self._labels = engine.model.contract.network.labels
         self._binner = Binner(layout, engine.resolution.dt_us, self.counters, lateness_us)
         self.state = engine.new_state(1)
-        self._readout = readout
+        self._new_readout = new_readout
+        self._readout = new_readout()
         self._every = every
         self._clock_us = clock_us
         self._on_steps = on_steps
@@ -116,6 +118,21 @@ class Pipeline:
     def close(self) -> Iterator[Block]:
         """Yield the bins that are still open, up to that of the last event."""
         return self._binner.finish()
+
+    def shed(self, chunks: Sequence[EventChunk], *, reset: bool = False) -> Iterator[Block]:
+        """Leave chunks out: their events are counted, and no bin of theirs is stepped.
+
+        Yields the bins that are still open. The state then stays as it is until the event time at
+        which the chunks end, or with `reset` begins anew there.
+        """
+        yield from self._binner.leap(chunks[-1].t_end_us)
+        for chunk in chunks:
+            self.counters.lost += chunk.lost
+            self.counters.received += len(chunk)
+            self.counters.shed += len(chunk)
+        if reset:
+            self.state = self._engine.new_state(1, self.state.resolution)
+            self._readout = self._new_readout()
 
     def change_step(self, dt_us: int) -> None:
         """Step at another resolution from the next instant that is an edge of both bins.
@@ -326,7 +343,9 @@ class Deployment:
             self.engine,
             self.layout,
             stream=stream,
-            readout=new_readout(self.readout, self.engine.resolution.dt_us, self.span_us),
+            new_readout=partial(
+                new_readout, self.readout, self.engine.resolution.dt_us, self.span_us
+            ),
             chain=chain,
             lateness_us=self.lateness_us,
             every=self.every,

@@ -7,11 +7,12 @@ had gained.
 """
 
 import numpy as np
+from numpy.typing import NDArray
 
-from retempo.runtime.binner import Binner
-from retempo.runtime.binning import BinLayout, Bins
 from retempo.runtime.counters import Counters
 from retempo.runtime.errors import InputError
+from retempo.runtime.layout import BinLayout, Bins
+from retempo.runtime.recorded import numbered_rows
 from retempo.sensors.events import EventChunk
 
 EXPANDING = ("repeat", "pad_zeros")
@@ -117,21 +118,21 @@ def rebin_recording(
         spread = expand(bins, n, how)
         return spread * np.float32(n) if layout.spec.bin_mode == "mean" else spread
     n = source_dt_us // dt_us
-    lead = np.zeros((numbers[0] % n, layout.inputs), np.float32)
-    aligned = np.concatenate([lead, bins])
-    whole = len(aligned) // n * n
+    # Each source bin has its place, also behind a gap.
+    groups, group = np.unique(numbers // n, return_inverse=True)
+    aligned = np.zeros((len(groups) * n, layout.inputs), np.float32)
+    aligned[group * n + numbers % n] = bins
     # A source bin that has not ended is binned only if it holds an event.
-    return combine(aligned if aligned[whole:].any() else aligned[:whole], n, how)
+    ended = numbers[-1] % n == n - 1 or aligned[-n:].any()
+    return combine(aligned if ended else aligned[:-n], n, how)
 
 
-def _numbered(chunk: EventChunk, layout: BinLayout, dt_us: int) -> tuple[list[int], Bins]:
-    binner = Binner(layout, dt_us, Counters())
-    numbers, rows = [], []
-    for part in (binner.feed(chunk), binner.finish()):
-        for number, row in part:
-            numbers.append(number)
-            rows.append(row.copy())
-    return numbers, np.array(rows, np.float32).reshape(-1, layout.inputs)
+def _numbered(chunk: EventChunk, layout: BinLayout, dt_us: int) -> tuple[NDArray[np.int64], Bins]:
+    numbers, rows = [np.zeros(0, np.int64)], [np.zeros((0, layout.inputs), np.float32)]
+    for first, closed in numbered_rows(chunk, layout, dt_us, Counters()):
+        numbers.append(np.arange(first, first + len(closed)))
+        rows.append(closed.copy())
+    return np.concatenate(numbers), np.concatenate(rows)
 
 
 def _check(how: str, known: tuple[str, ...], n: int) -> None:

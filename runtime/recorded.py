@@ -3,26 +3,27 @@
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
 from retempo.runtime.bin_modes import cut_of, inputs_of
 from retempo.runtime.binner import SILENCE_US, Binner
 from retempo.runtime.binning import (
     BINNED,
+    FOREVER,
     INVALID,
     LATE,
     MASKED,
-    BinLayout,
-    Bins,
-    Columns,
     Counts,
     bin_events,
-    columns_of,
-    inside,
+    events_of,
     new_counts,
 )
 from retempo.runtime.counters import Counters
 from retempo.runtime.errors import InputError
-from retempo.sensors.events import EventChunk
+from retempo.runtime.layout import BinLayout, Bins, columns_of, inside
+from retempo.runtime.rows import RowBinner
+from retempo.runtime.sparse_bins import SparseBins
+from retempo.sensors.events import EventChunk, Times
 
 # What a recording may take as one array.
 _MOST_BYTES = 4 << 30
@@ -42,63 +43,85 @@ def bin_recording(chunk: EventChunk, layout: BinLayout, dt_us: int) -> tuple[Bin
     Raises:
         InputError: the bins would not fit into memory.
     """
-    columns = columns_of(chunk)
-    plain = _plain_bins(columns, chunk.t_end_us, layout, dt_us)
+    times = _times(chunk, layout)
+    plain = _plain_bins(chunk, times, layout, dt_us)
     if plain is not None:
         return plain
-    _check_size(_most_bins(columns, chunk.t_end_us, layout, dt_us), layout, dt_us)
+    _check_size(_most_bins(times, chunk.t_end_us, dt_us), 4 * layout.inputs, dt_us)
     counters = Counters()
-    rows = [row.copy() for row in _streamed(chunk, layout, dt_us, counters)]
+    rows = [rows.copy() for _, rows in numbered_rows(chunk, layout, dt_us, counters)]
     counts = new_counts()
     counts[BINNED], counts[LATE] = counters.binned, counters.late
     counts[INVALID], counts[MASKED] = counters.invalid, counters.masked
-    return np.array(rows, np.float32).reshape(-1, layout.inputs), counts
+    return np.concatenate([np.zeros((0, layout.inputs), np.float32), *rows]), counts
 
 
-def _streamed(
+def list_recording(chunk: EventChunk, layout: BinLayout, dt_us: int) -> SparseBins:
+    """Bin a whole recording to lists: the memory is that of the entries, not of bins x inputs.
+
+    Raises:
+        InputError: even the edges of the bins would not fit into memory.
+    """
+    _check_size(_most_bins(_times(chunk, layout), chunk.t_end_us, dt_us), 8, dt_us)
+    binner = Binner(layout, dt_us, Counters())
+    starts: list[NDArray[np.int64]] = [np.zeros(1, np.int64)]
+    inputs: list[NDArray[np.int32]] = [np.zeros(0, np.int32)]
+    values: list[Bins] = [np.zeros(0, np.float32)]
+    for part in (binner.feed(chunk), binner.finish()):
+        for block in part:
+            starts.append(block.bins.starts[1:] + starts[-1][-1])
+            inputs.append(block.bins.inputs.copy())
+            values.append(block.bins.values.copy())
+    return SparseBins(np.concatenate(starts), np.concatenate(inputs), np.concatenate(values))
+
+
+def numbered_rows(
     chunk: EventChunk, layout: BinLayout, dt_us: int, counters: Counters
-) -> Iterator[Bins]:
-    binner = Binner(layout, dt_us, counters)
-    for _, row in binner.feed(chunk):
-        yield row
-    for _, row in binner.finish():
-        yield row
+) -> Iterator[tuple[int, Bins]]:
+    """Yield the rows of a whole recording, see `runtime.rows.RowBinner`."""
+    binner = RowBinner(layout, dt_us, counters)
+    yield from binner.feed(chunk)
+    yield from binner.finish()
+
+
+def _times(chunk: EventChunk, layout: BinLayout) -> Times:
+    """The times of the events on the sensor."""
+    return chunk.t_us[inside(columns_of(chunk), layout)]
 
 
 def _plain_bins(
-    columns: Columns, t_end_us: int, layout: BinLayout, dt_us: int
+    chunk: EventChunk, times: Times, layout: BinLayout, dt_us: int
 ) -> tuple[Bins, Counts] | None:
     """Bin by one call of the kernel; None where disorder, a mask or a gap asks for the binner.
 
     So do bins of several parts: all of them at once take many times what the bins do.
     """
-    times = columns.t_us[inside(columns, layout)]
     cut = cut_of(layout.spec, dt_us)
     if layout.mask.size or not len(times) or cut.parts > 1:
         return None
-    steps_us = np.diff(times, append=max(t_end_us, int(times[-1])))
+    steps_us = np.diff(times, append=max(chunk.t_end_us, int(times[-1])))
     if steps_us.min() < 0 or steps_us.max() > SILENCE_US:
         return None
     first, last = int(times[0]) // dt_us, int(times[-1]) // dt_us
-    bins = max(last + 1, t_end_us // dt_us) - first
-    _check_size(bins, layout, dt_us)
-    window = np.zeros((bins, layout.inputs), np.float32)
-    counts = new_counts()
-    bin_events(*columns, 0, first, 0, dt_us, cut.parts, cut.unit_us, *layout.arrays, window, counts)
+    bins = max(last + 1, chunk.t_end_us // dt_us) - first
+    _check_size(bins, 4 * layout.inputs, dt_us)
+    window, filled = np.zeros((bins, layout.inputs), np.float32), np.zeros(bins, np.uint8)
+    counts, time = new_counts(), (dt_us, cut.parts, 1, bins, FOREVER)
+    bin_events(events_of(chunk), 0, first, 0, *time, *layout.arrays, window, None, filled, counts)
     return inputs_of(window[:, np.newaxis], layout.spec, dt_us), counts
 
 
-def _most_bins(columns: Columns, t_end_us: int, layout: BinLayout, dt_us: int) -> int:
+def _most_bins(times: Times, t_end_us: int, dt_us: int) -> int:
     """Bound the bins of a recording: its span, less what every gap leaves out."""
-    times = np.sort(columns.t_us[inside(columns, layout)])
+    times = np.sort(times)
     if not len(times):
         return 0
     steps_us = np.diff(times, append=max(t_end_us, int(times[-1])))
     return int(np.minimum(steps_us, SILENCE_US + dt_us).sum()) // dt_us + 2
 
 
-def _check_size(bins: int, layout: BinLayout, dt_us: int) -> None:
-    if bins * layout.inputs * 4 > _MOST_BYTES:
+def _check_size(bins: int, bytes_each: int, dt_us: int) -> None:
+    if bins * bytes_each > _MOST_BYTES:
         raise InputError(
             f"a recording of {bins:,} bins of {dt_us} us is too long to be held at once; "
             "cut it, or replay it, which streams"

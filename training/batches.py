@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from retempo.runtime.binning import BinLayout, Bins
 from retempo.runtime.errors import InputError
+from retempo.runtime.layout import BinLayout, Bins
 from retempo.runtime.recorded import bin_recording
 from retempo.sensors.events import EventChunk
 from retempo.training.datasets import Dataset, Labelled

@@ -10,10 +10,10 @@ from retempo.exporters.network import Network
 from retempo.exporters.resolution import Resolution, resolve
 from retempo.exporters.step_graph import build_step
 from retempo.exporters.step_model import StepModel, network_of, parse_step
-from retempo.runtime.binning import BinLayout, layout_of
 from retempo.runtime.bulk import decide_all, sparse_bins
 from retempo.runtime.engines import load_engine
 from retempo.runtime.errors import InputError
+from retempo.runtime.layout import BinLayout, layout_of
 from retempo.runtime.measuring import measure
 from retempo.runtime.rebinning import check_rebinning, check_way, rebin_recording
 from retempo.runtime.sparse_bins import SparseBins, without_zeros

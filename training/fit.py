@@ -15,7 +15,7 @@ from retempo.exporters.bin_laws import SATURATING
 from retempo.exporters.description import ChannelSpec, GridSpec, InputSpec
 from retempo.exporters.files import check_writable
 from retempo.exporters.network import DESCRIPTION_FILE, WEIGHTS_FILE, Network, save_network
-from retempo.runtime.binning import layout_of
+from retempo.runtime.layout import layout_of
 from retempo.runtime.units import parse_dt_us
 from retempo.sensors.ears.registry import plain
 from retempo.sensors.geometry import Geometry, GridGeometry

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from retempo.exporters.description import GridSpec, InputSpec
-from retempo.runtime.binning import BinLayout, bin_events, layout_of, new_counts
+from retempo.runtime.binning import FOREVER, bin_events, new_counts
 from retempo.runtime.counters import Counters
 from retempo.runtime.fused import bin_evt_file
+from retempo.runtime.layout import BinLayout, layout_of
 from retempo.sensors.files import open_recording
 
 Run = Callable[[Path], int]
@@ -97,7 +98,9 @@ def _then_kernel(columns: Callable[[Path], Iterator[Any]]) -> Run:
             if len(window) < needed:
                 window = np.zeros((needed, bins.inputs), np.float32)
             part = window[:needed]
-            bin_events(t_us, x, y, on, 0, first, 0, DT_US, 1, None, *bins.arrays, part, counts)
+            filled, time = np.zeros(needed, np.uint8), (DT_US, 1, 1, needed, FOREVER)
+            events = (t_us, x, y, on)
+            bin_events(events, 0, first, 0, *time, *bins.arrays, part, None, filled, counts)
             part[:] = 0.0
         return int(counts[0])
 

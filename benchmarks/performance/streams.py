@@ -6,9 +6,9 @@ from itertools import cycle, islice
 from pathlib import Path
 
 import numpy as np
-from benchmarks.performance.results import Part, Ratio, Table
 
 from benchmarks.performance.cameras import Film, film_of, pinned, play
+from benchmarks.performance.results import Part, Ratio, Table
 from retempo.demo.assets import load_model, load_recordings
 from retempo.runtime.engines import load_engine
 from retempo.runtime.pipeline import Deployment, deploy

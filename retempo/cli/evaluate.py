@@ -71,7 +71,7 @@ def run(
     from retempo.cli.unlabelled import open_unlabelled
     from retempo.exporters.adaptation import METHODS, method_named
     from retempo.exporters.network import load_network
-    from retempo.runtime.binning import check_geometry
+    from retempo.runtime.layout import check_geometry
     from retempo.runtime.units import format_duration, parse_dt_us
     from retempo.sensors.filters import Chain, geometry_after
     from retempo.training.accuracy_plot import draw_accuracy, writable

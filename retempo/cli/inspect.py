@@ -20,8 +20,8 @@ def run(
     from retempo.exporters.connections import describe
     from retempo.exporters.description import connection_of
     from retempo.exporters.step_model import load_step
-    from retempo.runtime.binning import geometry_of
     from retempo.runtime.hearing import stated_ear
+    from retempo.runtime.layout import geometry_of
     from retempo.runtime.units import format_duration
     from retempo.sensors.ears.registry import describe as describe_ear
 

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from retempo.exporters.description import InputSpec
-from retempo.runtime.binning import check_geometry
 from retempo.runtime.errors import ConfigError
+from retempo.runtime.layout import check_geometry
 from retempo.sensors.ears.registry import EarSpec
 from retempo.sensors.events import Source
 from retempo.sensors.files import open_recording

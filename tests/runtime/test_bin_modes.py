@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 from retempo.exporters.description import BinMode, ChannelSpec, GridSpec, InputSpec
 from retempo.runtime.bin_modes import cut_of
 from retempo.runtime.binner import Binner
-from retempo.runtime.binning import Mask, layout_of
 from retempo.runtime.counters import Counters
 from retempo.runtime.errors import InputError
+from retempo.runtime.layout import Mask, layout_of
 from retempo.runtime.recorded import bin_recording
 from retempo.sensors.events import EventChunk
 from tests.builders import cut, make_chunk, seeds
+from tests.runtime.plain_binner import rows_of
 
 GRID = InputSpec(GridSpec(7, 5, 2))
 MODES: tuple[BinMode, ...] = ("sum", "binary", "max", "mean")
@@ -56,8 +57,8 @@ def streamed(
 ) -> list[tuple[int, NDArray[np.float32]]]:
     counters = Counters()
     binner = Binner(layout_of(spec, mask), dt_us, counters, lateness_us)
-    bins = [(k, row.copy()) for chunk in chunks for k, row in binner.feed(chunk)]
-    bins += [(k, row.copy()) for k, row in binner.finish()]
+    bins = [each for chunk in chunks for each in rows_of(binner.feed(chunk), 70)]
+    bins += rows_of(binner.finish(), 70)
     counters.check()
     assert counters.late == 0
     return bins

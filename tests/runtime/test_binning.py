@@ -13,18 +13,19 @@ from retempo.exporters.description import ChannelSpec, GridSpec, InputSpec
 from retempo.runtime.bin_modes import cut_of
 from retempo.runtime.binning import (
     BINNED,
+    FOREVER,
     INVALID,
     LATEST,
     MASKED,
     bin_events,
-    bin_events_numpy,
-    check_geometry,
-    layout_of,
     new_counts,
 )
+from retempo.runtime.binning_numpy import bin_events_numpy
 from retempo.runtime.errors import InputError
+from retempo.runtime.layout import check_geometry, layout_of
 from retempo.runtime.recorded import bin_recording
 from retempo.sensors.events import EventChunk
+from retempo.sensors.evt.packed import ON_AT, TIME_AT, Y_BITS
 from retempo.sensors.geometry import ChannelGeometry, GridGeometry
 from tests.builders import make_chunk, seeds
 
@@ -39,8 +40,9 @@ def draw_mask(seed: int, *, used: bool) -> NDArray[np.bool_] | None:
     seeds,
     st.integers(0, 200),
     st.integers(1, 400),
-    st.integers(1, 6),
-    st.integers(0, 5),
+    st.integers(1, 9),
+    st.integers(0, 9),
+    st.sampled_from([0, 1, 3, FOREVER]),
     st.integers(-3, 3),
     st.booleans(),
     st.booleans(),
@@ -51,12 +53,14 @@ def test_the_kernel_is_its_twin(
     events: int,
     dt_us: int,
     opened: int,
-    head: int,
+    patience: int,
+    silence: int,
     first_bin: int,
     masked: bool,
     ordered: bool,
     unit_us: int | None,
 ) -> None:
+    """From grid columns and from packed events."""
     spec = GRID if unit_us is None else replace(GRID, bin_mode="max", bin_unit_us=unit_us)
     cut = cut_of(spec, dt_us)
     rng = np.random.default_rng(seed)
@@ -66,35 +70,31 @@ def test_the_kernel_is_its_twin(
         t_us.sort()
     x, y = (rng.integers(0, side + 2, events).astype(np.uint16) for side in (7, 5))
     on = rng.random(events) < 0.5
-    begin = int(rng.integers(0, events + 1))
-    ends, windows, counts = [], [], []
-    for kernel in (bin_events, bin_events_numpy):
+    words = (t_us + 500 << TIME_AT) | (on.astype(np.int64) << ON_AT) | (x.astype(int) << Y_BITS) | y
+    begin, head = int(rng.integers(0, events + 1)), int(rng.integers(0, opened))
+    time = (dt_us, cut.parts, cut.unit_us or 1, min(patience, opened - 1), silence)
+    results = []
+    for kernel, columns in (
+        (bin_events_numpy, (t_us, x, y, on)),
+        (bin_events, (t_us, x, y, on)),
+        (bin_events, (words, -500)),
+    ):
         window = np.zeros((opened * cut.parts, layout.inputs), np.float32)
-        count = new_counts()
-        ends.append(
-            kernel(
-                t_us,
-                x,
-                y,
-                on,
-                begin,
-                first_bin,
-                head % opened,
-                dt_us,
-                cut.parts,
-                cut.unit_us,
-                *layout.arrays,
-                window,
-                count,
-            )
-        )
-        windows.append(window)
-        counts.append(count)
-    assert ends[0] == ends[1]
-    assert counts[0].tolist() == counts[1].tolist()
-    np.testing.assert_array_equal(windows[0], windows[1])
-    assert counts[0][:LATEST].sum() == ends[0] - begin
-    assert windows[0].sum() == counts[0][BINNED]
+        active = np.zeros((opened * cut.parts, 1), np.uint64)
+        filled, counts = np.zeros(opened, np.uint8), new_counts()
+        state = (window, active, filled, counts)
+        end = kernel(columns, begin, first_bin, head, *time, *layout.arrays, *state)
+        results.append((end, *(array.tolist() for array in state)))
+        assert counts[:LATEST].sum() == end - begin
+        assert window.sum() == counts[BINNED]
+        bits = np.unpackbits(active.view(np.uint8), axis=1, bitorder="little")
+        np.testing.assert_array_equal(bits[:, : layout.inputs], window > 0)
+        np.testing.assert_array_equal(filled, window.reshape(opened, -1).any(axis=1))
+        without = np.zeros_like(window)
+        no_lists = (without, None, np.zeros_like(filled), new_counts())
+        assert kernel(columns, begin, first_bin, head, *time, *layout.arrays, *no_lists) == end
+        np.testing.assert_array_equal(without, window)
+    assert results[0] == results[1] == results[2]
 
 
 @given(seeds, st.integers(0, 300), st.integers(1, 700))

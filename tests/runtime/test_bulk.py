@@ -1,5 +1,7 @@
 """Bulk replay: batches of recordings without their zeros."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,10 +11,11 @@ from retempo.exporters.description import GridSpec
 from retempo.exporters.resolution import resolve
 from retempo.exporters.step_graph import build_step
 from retempo.exporters.step_model import parse_step
-from retempo.runtime.binning import layout_of
 from retempo.runtime.bulk import decide_all, sparse_bins
 from retempo.runtime.engine import Engine
 from retempo.runtime.engines import load_engine
+from retempo.runtime.errors import InputError
+from retempo.runtime.layout import layout_of
 from retempo.runtime.recorded import bin_recording
 from retempo.runtime.sparse_bins import with_zeros
 from tests.builders import make_chunk, make_network, seeds
@@ -48,6 +51,18 @@ def test_sparse_bins_are_dense_bins_without_their_zeros(seed: int, n: int, at: i
     parts = (sparse.part(0, at), sparse.part(at, len(sparse)))
     found = np.concatenate([with_zeros(part, 60) for part in parts])
     np.testing.assert_array_equal(found, dense)
+
+
+def test_lists_of_a_long_recording_take_what_its_entries_take() -> None:
+    """As rows they would take 40 GB."""
+    layout = layout_of(make_network(geometry=GridSpec(100, 100, 2)).spec.input)
+    chunk = make_chunk(50, 100, 100, 500_000_000)
+    bins = sparse_bins(chunk, layout, 1_000)
+    assert len(bins) == chunk.t_us[-1] // 1_000 - chunk.t_us[0] // 1_000 + 1
+    assert bins.values.sum() == 50
+    far = replace(chunk, t_us=chunk.t_us * 10_000, t_end_us=0)
+    with pytest.raises(InputError, match="too long to be held at once"):
+        sparse_bins(far, layout, 1)
 
 
 def test_the_spike_rate_counts_the_spikes_of_every_step(engine: Engine) -> None:

@@ -12,7 +12,6 @@ from retempo.exporters.description import GridSpec
 from retempo.exporters.resolution import resolve
 from retempo.exporters.step_graph import build_step
 from retempo.exporters.step_model import parse_step
-from retempo.runtime.binning import check_geometry, layout_of
 from retempo.runtime.config import load_config
 from retempo.runtime.decision import Decision
 from retempo.runtime.engine import Engine
@@ -21,6 +20,7 @@ from retempo.runtime.errors import ConfigError, InputError
 from retempo.runtime.event_log import EventLog
 from retempo.runtime.feed import Credit, Refusal, Reply
 from retempo.runtime.feed_server import Delivery, FeedServer
+from retempo.runtime.layout import check_geometry, layout_of
 from retempo.runtime.pipeline import Deployment, Pipeline, deploy
 from retempo.runtime.replay import replay
 from retempo.runtime.serve_config import ServeConfig

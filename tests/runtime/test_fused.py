@@ -12,15 +12,18 @@ from numpy.typing import NDArray
 
 from retempo.exporters.description import BinMode, GridSpec, InputSpec
 from retempo.runtime.binner import SILENCE_US, Binner
-from retempo.runtime.binning import BinLayout, layout_of
 from retempo.runtime.counters import Counters
 from retempo.runtime.errors import InputError
-from retempo.runtime.fused import WINDOW_BYTES, bin_blocks, bin_evt_file
+from retempo.runtime.fused import bin_evt_file, list_evt_file, listed_bins, row_bins
+from retempo.runtime.layout import BinLayout, layout_of
+from retempo.runtime.rows import RowBinner
+from retempo.runtime.window_table import WINDOW_BYTES
 from retempo.sensors.errors import RecordingError
 from retempo.sensors.events import EventChunk
 from retempo.sensors.evt import Coding, Version, packed_pieces
 from retempo.sensors.files import open_recording
 from retempo.sensors.problems import Policy
+from tests.runtime.plain_binner import rows_of
 from tests.sensors.evt.streams import decode, evt2_words, evt3_words, row, single, time_high, words
 
 Numbered = list[tuple[int, list[float]]]
@@ -33,23 +36,24 @@ def by_binner(
 ) -> tuple[Numbered, Counters]:
     counters = Counters()
     binner = Binner(layout, dt_us, counters, lateness_us, silence_us)
-    bins: Numbered = []
-    for chunk in chunks:
-        bins += [(number, each.tolist()) for number, each in binner.feed(chunk)]
-    bins += [(number, each.tolist()) for number, each in binner.finish()]
-    return bins, counters
+    parts = [*(binner.feed(chunk) for chunk in chunks), binner.finish()]
+    rows = [each for part in parts for each in rows_of(part, layout.inputs)]
+    return [(number, row.tolist()) for number, row in rows], counters
 
 
-def fused(data: bytes, version: Version, cuts: list[int], *arguments: Any) -> Any:
+def fused(data: bytes, version: Version, cuts: list[int], listed: bool, *arguments: Any) -> Any:
     places = [0, *sorted(cut % (len(data) + 1) for cut in cuts), len(data)]
     pieces = [data[a:b] for a, b in pairwise(places)]
     blocks = packed_pieces(Coding(version), pieces, "skip", "a stream")
-    layout, dt_us, lateness_us, silence_us, window_bytes = arguments
+    layout, dt_us, *others = arguments
     counters, bins = Counters(), []
-    for first, rows in bin_blocks(
-        blocks, layout, dt_us, counters, lateness_us, silence_us, window_bytes
-    ):
-        bins += [(first + k, each.tolist()) for k, each in enumerate(rows)]
+    if listed:
+        binner = Binner(layout, dt_us, counters, *others)
+        for number, each in rows_of(listed_bins(blocks, binner), layout.inputs):
+            bins.append((number, each.tolist()))
+    else:
+        for first, rows in row_bins(blocks, RowBinner(layout, dt_us, counters, *others)):
+            bins += [(first + k, each.tolist()) for k, each in enumerate(rows)]
     counters.check()
     return bins, counters
 
@@ -93,10 +97,9 @@ def test_fused_bins_are_those_of_the_binner(
     columns = decode(version, values.tobytes())
     chunk = EventChunk(columns.t_us, NO_TIME_US, columns.x, columns.y, columns.on)
     expected = by_binner([chunk], layout, dt_us, lateness_us, silence_us)
-    ours = fused(
-        values.tobytes(), version, cuts, layout, dt_us, lateness_us, silence_us, window_bytes
-    )
-    assert ours == expected
+    settings = (layout, dt_us, lateness_us, silence_us, window_bytes)
+    for listed in (True, False):
+        assert fused(values.tobytes(), version, cuts, listed, *settings) == expected
 
 
 @pytest.mark.recordings
@@ -112,8 +115,13 @@ def test_a_real_recording_has_the_bins_of_the_binner(
     size = recording.geometry
     layout = layout_of(InputSpec(GridSpec(size.width, size.height, 2), downsample=downsample))  # type: ignore[union-attr]
     binner = Binner(layout, dt_us, theirs := Counters())
-    expected = [(n, r.copy()) for chunk in recording for n, r in binner.feed(chunk)]
-    expected += [(n, r.copy()) for n, r in binner.finish()]
+    expected = [each for chunk in recording for each in rows_of(binner.feed(chunk), layout.inputs)]
+    expected += rows_of(binner.finish(), layout.inputs)
+    listed = rows_of(list_evt_file(path, layout, dt_us, ours := Counters()), layout.inputs)
+    for (number, each), (other, wanted) in zip(listed, expected, strict=True):
+        assert number == other
+        assert (each == wanted).all()
+    assert ours == theirs
     ours, at = Counters(), 0
     for first, rows in bin_evt_file(path, layout, dt_us, ours):
         for k, each in enumerate(rows):
@@ -155,5 +163,5 @@ def test_damage_is_named_once_the_events_before_it_are_binned(damaged: Path) -> 
 
 def test_settings_that_no_stream_has_are_refused() -> None:
     with pytest.raises(InputError, match="dt_us must be 1 or more"):
-        next(bin_blocks([], LAYOUT, 0, Counters()))
-    assert list(bin_blocks([], LAYOUT, 1, Counters(), silence_us=SILENCE_US)) == []
+        RowBinner(LAYOUT, 0, Counters())
+    assert list(row_bins([], RowBinner(LAYOUT, 1, Counters(), silence_us=SILENCE_US))) == []

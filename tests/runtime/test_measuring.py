@@ -18,10 +18,10 @@ from retempo.exporters.resolution import resolve
 from retempo.exporters.statistics import Statistics
 from retempo.exporters.step_graph import build_step
 from retempo.exporters.step_model import StepModel, network_of, parse_step
-from retempo.runtime.binning import layout_of
 from retempo.runtime.bulk import decide_all, sparse_bins
 from retempo.runtime.engines import load_engine
 from retempo.runtime.errors import InputError
+from retempo.runtime.layout import layout_of
 from retempo.runtime.measuring import Moments, measure
 from retempo.runtime.recorded import bin_recording
 from retempo.sensors.events import EventChunk

@@ -1,5 +1,7 @@
 """How far a stream is behind its sensor, and when it takes another time step."""
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -73,7 +75,7 @@ def test_a_step_down_that_is_regretted_doubles_the_patience() -> None:
         now_us += 100_000.0
         rung = govern(rung, COARSEN, 3, now_us, 30_000.0, 1.0)
     assert calms[0] < 1.2e6
-    assert all(later > 1.7 * earlier for earlier, later in zip(calms[:5], calms[1:6], strict=True))
+    assert all(later > 1.7 * earlier for earlier, later in pairwise(calms[:6]))
     assert calms[-1] < 61e6
 
 
@@ -87,4 +89,4 @@ def test_a_stream_moves_one_rung_at_a_time_and_stays_on_its_ladder(
         moments.append((now_us, behind_us, busy))
     indices = [0, *run(moments)]
     assert all(0 <= k <= 3 for k in indices)
-    assert all(abs(b - a) <= 1 for a, b in zip(indices, indices[1:], strict=False))
+    assert all(abs(b - a) <= 1 for a, b in pairwise(indices))

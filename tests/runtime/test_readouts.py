@@ -19,7 +19,7 @@ def test_readouts_are_their_formulas_however_the_bins_come(seed: int, at: list[i
     ys = rng.random((30, 5)).astype(np.float32)
     dt_us, span_us = 1_000, 5_000
     evidence = np.zeros(5)
-    expected: dict[str, list[np.ndarray]] = {kind: [] for kind in READOUTS}  # type: ignore[type-arg]
+    expected: dict[str, list[np.ndarray]] = {kind: [] for kind in READOUTS}
     for k, y in enumerate(ys):
         evidence = np.exp(-dt_us / span_us) * evidence + (1 - np.exp(-dt_us / span_us)) * y
         expected["bin"].append(y)

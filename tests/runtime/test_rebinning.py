@@ -1,5 +1,7 @@
 """Bins made to fit a network that keeps its time step."""
 
+from dataclasses import replace as replace_fields
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,8 +9,8 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from retempo.exporters.description import BinMode, GridSpec, InputSpec
-from retempo.runtime.binning import layout_of
 from retempo.runtime.errors import InputError
+from retempo.runtime.layout import layout_of
 from retempo.runtime.rebinning import (
     COMBINING,
     EXPANDING,
@@ -73,6 +75,21 @@ def test_gathering_by_its_own_bin_mode_gives_the_networks_own_bins(
     dt_us = 100 * units
     own, _ = bin_recording(chunk, layout, dt_us * n)
     found = rebin_recording(chunk, layout, dt_us, dt_us * n, mode)
+    np.testing.assert_allclose(found, own, rtol=1e-5)
+
+
+@pytest.mark.parametrize("mode", ["sum", "binary", "mean"])
+def test_behind_a_gap_bins_are_gathered_along_the_edges_of_source_bins(mode: BinMode) -> None:
+    """More than 600 s of silence are left out, and what is left out is no whole source bin."""
+    layout = layout_of(replace(GRID, bin_mode=mode, bin_unit_us=1_000_000))
+    before, after = make_chunk(9, 7, 5, 70_000_000), make_chunk(9, 7, 5, 70_000_000, 3, 937_000_000)
+    columns = {
+        key: np.concatenate([getattr(before, key), getattr(after, key)])
+        for key in ("t_us", "x", "y", "on")
+    }
+    chunk = replace_fields(after, **columns)
+    own, _ = bin_recording(chunk, layout, 30_000_000)
+    found = rebin_recording(chunk, layout, 10_000_000, 30_000_000, mode)
     np.testing.assert_allclose(found, own, rtol=1e-5)
 
 

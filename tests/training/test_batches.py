@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from retempo.exporters.description import GridSpec, InputSpec
-from retempo.runtime.binning import BINNED, INVALID, layout_of
+from retempo.runtime.binning import BINNED, INVALID
+from retempo.runtime.layout import layout_of
 from retempo.runtime.recorded import bin_recording
 from retempo.sensors.events import EventChunk
 from retempo.sensors.geometry import ChannelGeometry, GridGeometry

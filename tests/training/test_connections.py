@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from retempo.exporters.connections import DENSE, Conv2dSpec, DenseSpec, PoolSpec
 from retempo.exporters.description import ChannelSpec, GridSpec, InputSpec, connection_of
 from retempo.exporters.network import Network, load_network, save_network
-from retempo.runtime.binning import layout_of
 from retempo.runtime.errors import ConfigError
+from retempo.runtime.layout import layout_of
 from retempo.training.batches import BinPlan, Kept
 from retempo.training.checkpoint import from_network, to_network
 from retempo.training.config import ConvConfig, NetworkConfig, load_train_config

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from torch import Tensor, nn
 
 from retempo.exporters.description import BinMode, GridSpec, InputSpec
-from retempo.runtime.binning import layout_of
+from retempo.runtime.layout import layout_of
 from retempo.sensors.events import EventChunk
 from retempo.sensors.geometry import GridGeometry
 from retempo.training.batches import BinPlan, Kept

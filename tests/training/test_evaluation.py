@@ -12,10 +12,10 @@ from retempo.exporters.errors import AdaptationError
 from retempo.exporters.network import Network
 from retempo.exporters.step_model import load_step
 from retempo.exporters.step_model import network_of as demo_network
-from retempo.runtime.binning import layout_of
 from retempo.runtime.bulk import decide_all, sparse_bins
 from retempo.runtime.engines import load_engine
 from retempo.runtime.errors import InputError
+from retempo.runtime.layout import layout_of
 from retempo.runtime.measuring import measure
 from retempo.sensors.files import open_recording, read_all
 from retempo.training.accuracy_plot import COLOURS

@@ -15,7 +15,7 @@ from retempo.exporters.description import BinMode
 from retempo.exporters.network import Network, load_network
 from retempo.exporters.reference import State, step, zero_state
 from retempo.exporters.resolution import resolve
-from retempo.runtime.binning import layout_of
+from retempo.runtime.layout import layout_of
 from retempo.runtime.recorded import bin_recording
 from retempo.sensors.events import EventChunk
 from retempo.sensors.files import write_nmnist

@@ -5,7 +5,7 @@ import pytest
 
 from retempo.exporters.bin_laws import input_scale
 from retempo.exporters.description import BinMode, ChannelSpec, InputSpec
-from retempo.runtime.binning import layout_of
+from retempo.runtime.layout import layout_of
 from retempo.runtime.recorded import bin_recording
 from retempo.sensors.events import EventChunk
 from retempo.sensors.geometry import ChannelGeometry

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from retempo.exporters.matching import HORIZON
-from retempo.runtime.binning import geometry_of, layout_of
+from retempo.runtime.layout import geometry_of, layout_of
 from retempo.training.batches import BinPlan
 from retempo.training.datasets import Dataset
 from retempo.training.statistics import correlation_of, input_correlation

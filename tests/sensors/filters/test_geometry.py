@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from retempo.exporters.description import GridSpec, InputSpec
-from retempo.runtime.binning import layout_of
+from retempo.runtime.layout import layout_of
 from retempo.sensors.errors import FilterError
 from retempo.sensors.events import EventChunk
 from retempo.sensors.filters import geometry_after, parse_filter

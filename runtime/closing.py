@@ -1,0 +1,116 @@
+"""From counted rows to lists of entries: only what events have touched is looked at and cleared.
+
+Which inputs a row has entries at stands in words of 64 bits, see `runtime.binning`. Bits are
+visited in their order, so the inputs ascend without being sorted.
+"""
+
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import njit, types
+from numba.extending import intrinsic
+
+from retempo.runtime.binning import WORD, Words
+from retempo.runtime.layout import Bins, Index
+
+# What a count means, see `runtime.bin_modes`.
+AS_IT_IS, AS_ONE, AS_RATE = range(3)
+_ONE, _NOTHING = np.uint64(1), np.float32(0.0)
+
+
+def _lower_lowest(typing: Any, word: Any) -> Any:  # pragma: no cover - compiled
+    del typing
+
+    def lower(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        del context, signature
+        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))
+
+    return types.uint64(word), lower
+
+
+# Where the lowest bit of a word stands that is not 0.
+_lowest: Any = intrinsic(_lower_lowest)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def merge_row(
+    row: Bins, words: Words, into: Bins, into_words: Words, peak: bool
+) -> None:  # pragma: no cover - compiled
+    """Add a row to another, or by `peak` take the higher count of each input; clear the row.
+
+    Shapes: rows `(inputs,)`, words `(inputs / 64,)`, rounded up.
+    """
+    for w in range(len(words)):
+        word = words[w]
+        into_words[w] |= word
+        words[w] = 0
+        while word != 0:
+            k = np.uint64(w * WORD) + _lowest(word)
+            word &= word - _ONE
+            into[k] = max(into[k], row[k]) if peak else into[k] + row[k]
+            row[k] = _NOTHING
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def list_row(
+    row: Bins,
+    words: Words,
+    meaning: int,
+    length: np.float32,
+    inputs: Index,
+    values: Bins,
+    at: int,
+) -> int:  # pragma: no cover - compiled
+    """List the entries of a row from `at` on, clear it, and return where the list ends.
+
+    Shapes: `row` and `words` as in `merge_row`; `inputs` and `values` have room for the list.
+    """
+    end = np.uint64(at)
+    for w in range(len(words)):
+        word = words[w]
+        if word == 0:
+            continue
+        words[w] = 0
+        while word != 0:
+            k = np.uint64(w * WORD) + _lowest(word)
+            word &= word - _ONE
+            inputs[end] = k
+            values[end] = row[k]
+            row[k] = _NOTHING
+            end += _ONE
+    stop: int = np.int64(end)  # type: ignore[assignment]
+    if meaning == AS_ONE:
+        values[at:stop] = np.float32(1.0)
+    elif meaning == AS_RATE:
+        for j in range(at, stop):
+            values[j] /= length
+    return stop
+
+
+def merge_row_numpy(row: Bins, words: Words, into: Bins, into_words: Words, peak: bool) -> None:
+    """Do what `merge_row` does: its plain twin."""
+    into[:] = np.maximum(into, row) if peak else into + row
+    into_words |= words
+    row[:] = 0.0
+    words[:] = 0
+
+
+def list_row_numpy(
+    row: Bins,
+    words: Words,
+    meaning: int,
+    length: np.float32,
+    inputs: Index,
+    values: Bins,
+    at: int,
+) -> int:
+    """Do what `list_row` does: its plain twin."""
+    found = np.flatnonzero(row)
+    end = at + len(found)
+    inputs[at:end] = found
+    meant = {AS_IT_IS: row, AS_ONE: np.ones_like(row), AS_RATE: row / length}
+    values[at:end] = meant[meaning][found]
+    row[:] = 0.0
+    words[:] = 0
+    return end

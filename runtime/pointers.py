@@ -1,0 +1,26 @@
+"""Arrays that compiled code makes from addresses.
+
+A call into compiled code unpacks each array that it is given, some 0.1 us each, and counts
+references to it. Where that is much of a call, the call takes one table of whole numbers instead,
+and the arrays are made from the addresses in it.
+"""
+
+from typing import Any
+
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+
+def _lower_pointer(typing: Any, address: Any) -> Any:  # pragma: no cover - compiled
+    del typing
+
+    def lower(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        del context, signature
+        return builder.inttoptr(arguments[0], cgutils.voidptr_t)
+
+    return types.voidptr(address), lower
+
+
+# Turns an address into what `numba.carray` takes.
+pointer: Any = intrinsic(_lower_pointer)
