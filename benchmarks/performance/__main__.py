@@ -25,7 +25,7 @@ from benchmarks.performance.results import (
     save_results,
 )
 
-PARTS = ("steps", "binning", "decoding", "latency", "sustained")
+PARTS = ("steps", "binning", "decoding", "latency", "sustained", "streams", "elastic")
 # Those whose ratios hold still enough, and are soon measured.
 GUARDED = ("steps", "binning")
 OUT = Path(__file__).resolve().parents[2] / "docs" / "results"
