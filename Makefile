@@ -3,6 +3,7 @@
 # make check   the checks alone, without installing
 # make format  mend the style
 # make bench   measure against rivals
+# make gpu-check  prove the engine of a GPU where there is one; says why where there is none
 # make bench-adaptation  accuracy at any time step; quick, or FULL=1 for hours of it; resumes
 # make demo-assets  train the demonstration's network anew and record its camera
 PYTHON ?= python3
@@ -13,7 +14,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 ENGINE := $(shell nvidia-smi >/dev/null 2>&1 && echo gpu || echo cpu)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-assets test check format bench bench-adaptation clean
+.PHONY: help demo demo-assets test check format bench gpu-check bench-adaptation clean
 
 help:
 	@sed -n '/^#/s/^# //p;/^PYTHON/q' Makefile
@@ -42,6 +43,9 @@ format: $(VENV)/.full
 bench: $(VENV)/.full
 	$(BIN)/python -m benchmarks.step_latency | tee docs/results/step-latency.md
 	$(BIN)/python -m benchmarks.cochlea | tee docs/results/cochlea.md
+
+gpu-check: $(VENV)/.light
+	$(BIN)/python -m benchmarks.gpu_check
 
 # DATA_ROOT holds fsdd and nmnist.
 DATA_ROOT ?= ../shared/data

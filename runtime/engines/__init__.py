@@ -5,6 +5,7 @@ from collections.abc import Callable
 from retempo.exporters.resolution import Resolution
 from retempo.exporters.step_model import StepModel
 from retempo.runtime.engine import Engine
+from retempo.runtime.engines.cuda import CudaEngine
 from retempo.runtime.engines.onnx import OnnxEngine
 from retempo.runtime.engines.sparse import SparseEngine
 from retempo.runtime.errors import EngineError
@@ -14,6 +15,7 @@ __all__ = ["ENGINES", "load_engine"]
 ENGINES: dict[str, Callable[[StepModel, Resolution], Engine]] = {
     "onnx": OnnxEngine,
     "sparse": SparseEngine,
+    "cuda": CudaEngine,
 }
 
 
