@@ -1,4 +1,4 @@
-"""What the engine `cuda` keeps on the device: a state's tensors, and the session that steps them."""
+"""What the engine `cuda` keeps on the device: a state's tensors, and the session they step in."""
 
 from math import ceil
 from typing import TYPE_CHECKING, Any, Literal
