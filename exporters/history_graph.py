@@ -72,18 +72,21 @@ def taps_of(lag: float, places: int) -> NDArray[np.float32]:
     return taps
 
 
-def shift(graph: GraphProto, specs: list[StateSpec], places: int) -> list[NodeProto]:
-    """Return the nodes that put a step's spikes foremost and let the oldest go."""
+def shift(graph: GraphProto, specs: list[StateSpec], *, alone: bool) -> list[NodeProto]:
+    """Return the nodes that put a step's spikes foremost and let the oldest go.
+
+    `alone` says that a history is one step long: there is none that stays.
+    """
     axis, zero, end = (
         _constant(graph, name, np.array([value], np.int64))
-        for name, value in (("shift_axis", 0), ("shift_from", 0), ("shift_to", places - 1))
+        for name, value in (("shift_axis", 0), ("shift_from", 0), ("shift_to", -1))
     )
     nodes = []
     for spec in specs:
         history = history_name(spec)
-        newest = f"{history}_newest" if places > 1 else f"{history}_next"
+        newest = f"{history}_next" if alone else f"{history}_newest"
         nodes.append(helper.make_node("Unsqueeze", [spec.next, axis], [newest]))
-        if places > 1:
+        if not alone:
             kept = f"{history}_kept"
             nodes += [
                 helper.make_node("Slice", [history, zero, end, axis], [kept]),
@@ -93,10 +96,10 @@ def shift(graph: GraphProto, specs: list[StateSpec], places: int) -> list[NodePr
 
 
 def history_info(
-    spec: StateSpec, places: int, batch: int | str, suffix: str = ""
+    spec: StateSpec, places: int | str, batch: int | str, suffix: str = ""
 ) -> ValueInfoProto:
     """Return a history as an input of a graph, or with a suffix as an output."""
-    shape = [places, batch, spec.shape[-1]]
+    shape: list[int | str] = [places, batch, spec.shape[-1]]
     name = history_name(spec) + suffix
     return helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
 

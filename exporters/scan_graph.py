@@ -134,7 +134,9 @@ def _body(
     graph.name = "inner_step"
     read = {name for node in nodes for name in node.input}
     graph.initializer.extend(t for t in step.initializer if t.name in read - shared)
-    graph.node.extend([*fixed_taps(graph, spiking, lag), *nodes, *shift(graph, spiking, places)])
+    graph.node.extend(
+        [*fixed_taps(graph, spiking, lag), *nodes, *shift(graph, spiking, alone=places == 1)]
+    )
     for state in states:
         if state in spiking:
             graph.input.append(history_info(state, places, "batch"))

@@ -15,6 +15,7 @@ __all__ = ["ENGINES", "load_engine"]
 ENGINES = {
     "sparse": "retempo.runtime.engines.sparse:SparseEngine",
     "onnx": "retempo.runtime.engines.onnx:OnnxEngine",
+    "cuda": "retempo.runtime.engines.cuda:CudaEngine",
     "auto": "retempo.runtime.engines.auto:choose",
 }
 

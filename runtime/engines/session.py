@@ -14,6 +14,8 @@ except ImportError as error:  # pragma: no cover - the extras install it
         "ONNX Runtime is missing; install retempo[cpu], or retempo[gpu] on a machine with CUDA"
     ) from error
 
+__all__ = ["bind", "onnxruntime", "open_session"]
+
 _ERROR_ONLY = 3
 
 

@@ -12,15 +12,15 @@ from retempo.exporters.resolution import Resolution, resolve
 from retempo.exporters.step_graph import build_step
 from retempo.exporters.step_model import StepModel, parse_step
 from retempo.runtime.engine import Arrays, Engine, EngineState, Vector
-from retempo.runtime.engines import load_engine
 from retempo.runtime.engines.history import inner_us, moved_ages
 from retempo.runtime.engines.spike_ring import new_ring
 from retempo.runtime.engines.together import merge
 from retempo.runtime.errors import EngineError
 from retempo.runtime.sparse_bins import with_zeros, without_zeros
 from tests.builders import LINEAR, exactly_summed, make_inputs, make_network, seeds
+from tests.runtime.any_engine import ON_CPU, load_any
 
-SWITCHING = ["onnx"]
+SWITCHING = ["onnx", ON_CPU]
 every_engine = pytest.mark.parametrize("name", SWITCHING)
 # Of the source's 10 ms: whole and fractional lags, coarser bins, bins of several inner steps.
 dts_us = st.sampled_from([10_000, 5_000, 3_000, 2_000, 1_000, 700, 20_000, 25_000])
@@ -64,7 +64,7 @@ def test_a_switched_state_is_one_made_fresh_from_the_same_values(
     network = make_network(neuron, seed=seed, stable=True)
     model = model_of(network)
     before, after = model.resolution(before_us), model.resolution(after_us)
-    engine = load_engine(model, before, name)
+    engine = load_any(model, before, name)
     state = engine.new_state(batch)
     stepped(engine, state, make_inputs(network, steps, batch, seed))
     saved = engine.save_state(state)
@@ -75,7 +75,7 @@ def test_a_switched_state_is_one_made_fresh_from_the_same_values(
     assert set(found) == set(wanted)
     for key, values in wanted.items():
         np.testing.assert_array_equal(found[key], values, err_msg=key)
-    fresh = load_engine(model, after, name)
+    fresh = load_any(model, after, name)
     twin = fresh.load_state(wanted)
     inputs = make_inputs(network, 25, batch, seed + 1)
     np.testing.assert_array_equal(stepped(engine, state, inputs), stepped(fresh, twin, inputs))
@@ -95,7 +95,7 @@ def test_below_threshold_every_way_through_the_resolutions_ends_alike(
         # No current: the state decays as the differential equation says.
         assert layer.norm is not None
         layer.norm.bias[:] = layer.norm.mean[:] = [0.0] * layer.neurons
-    engine = load_engine(model_of(network), name=name)
+    engine = load_any(model_of(network), name=name)
     rng = np.random.default_rng(seed)
     saved = {
         key: (0.2 * rng.uniform(-1, 1, values.shape)).astype(np.float32)
@@ -129,7 +129,7 @@ def test_a_pending_reset_is_heard_at_its_instant(
     network = make_network("lif", (3,))
     model = model_of(network)
     before, after = (model.resolution(dt_us, "lag") for dt_us in (before_us, after_us))
-    engine = load_engine(model, before, name)
+    engine = load_any(model, before, name)
     rng = np.random.default_rng(seed)
     age = int(rng.integers(1, int(before.lag) + 1))
     saved = dict(engine.save_state(engine.new_state()))
@@ -160,7 +160,7 @@ def test_no_reset_is_lost_on_the_way(name: str, dts: list[int], seed: int) -> No
     network = make_network("lif", (5,))
     model = model_of(network)
     resolutions = [model.resolution(dt_us, "lag") for dt_us in dts]
-    engine = load_engine(model, resolutions[0], name)
+    engine = load_any(model, resolutions[0], name)
     saved = dict(engine.save_state(engine.new_state()))
     shape = saved["layer0.spikes"].shape
     drawn = np.random.default_rng(seed).random(shape) < 0.3
@@ -195,7 +195,7 @@ def test_there_and_back_within_a_step_changes_nothing_but_the_rounding_of_ages(n
     network = make_network(stable=True)
     model = model_of(network)
     fine, coarse = model.resolution(1_000), model.resolution(10_000)
-    engine = load_engine(model, coarse, name)
+    engine = load_any(model, coarse, name)
     one, other = engine.new_state(2), engine.new_state(2)
     inputs = make_inputs(network, 40, 2)
     for state in (one, other):
@@ -211,7 +211,7 @@ def test_there_and_back_within_a_step_changes_nothing_but_the_rounding_of_ages(n
 def test_one_states_switch_does_not_touch_another(name: str) -> None:
     network = make_network(stable=True)
     model = model_of(network)
-    engine = load_engine(model, model.resolution(1_000), name)
+    engine = load_any(model, model.resolution(1_000), name)
     inputs = make_inputs(network, 40, 1)
     expected = stepped(engine, engine.new_state(), inputs)
     state, other = engine.new_state(), engine.new_state()
@@ -230,7 +230,7 @@ def test_one_states_switch_does_not_touch_another(name: str) -> None:
 def test_a_run_is_its_steps_bit_for_bit(name: str, dt_us: int, seed: int, cut: int) -> None:
     network = make_network(seed=seed, stable=True)
     model = model_of(network)
-    engine = load_engine(model, model.resolution(dt_us), name)
+    engine = load_any(model, model.resolution(dt_us), name)
     rows = make_inputs(network, 20, 1, seed)[:, 0]
     rows[np.random.default_rng(seed).random(20) < 0.3] = 0.0  # silent bins too
     one, other = engine.new_state(), engine.new_state()
@@ -261,7 +261,7 @@ def test_streams_run_together_are_streams_run_alone(
     network = exactly_summed(make_network(neuron, (7, 5), seed=seed, stable=True))
     model = model_of(network)
     known = [model.resolution(dt_us) for dt_us in (10_000, 1_000, 300, 25_000, 3_000)]
-    engine = load_engine(model, name=name)
+    engine = load_any(model, name=name)
     chosen = data.draw(st.lists(st.sampled_from(known), min_size=1, max_size=9))
     pairs = [(engine.new_state(1, r), engine.new_state(1, r)) for r in chosen]
     rng = np.random.default_rng(seed)
@@ -282,7 +282,7 @@ def test_streams_run_together_are_streams_run_alone(
 @every_engine
 def test_a_batch_of_very_many_streams_is_stepped_in_parts(name: str) -> None:
     network = exactly_summed(make_network("rlif", (4,), stable=True))
-    engine = load_engine(model_of(network), name=name)
+    engine = load_any(model_of(network), name=name)
     jobs = [
         (engine.new_state(), without_zeros(make_inputs(network, 5, 1, seed)[:, 0]))
         for seed in range(150)
@@ -295,7 +295,7 @@ def test_a_batch_of_very_many_streams_is_stepped_in_parts(name: str) -> None:
 
 def test_a_batch_cannot_hold_a_state_twice_nor_one_of_several_streams() -> None:
     network = make_network()
-    engine = load_engine(model_of(network), name="onnx")
+    engine = load_any(model_of(network))
     bins = without_zeros(make_inputs(network, 3, 1)[:, 0])
     state = engine.new_state()
     with pytest.raises(EngineError, match="stands in two jobs"):

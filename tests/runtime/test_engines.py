@@ -15,10 +15,11 @@ from retempo.exporters.resolution import Resolution, resolve
 from retempo.exporters.step_graph import build_step
 from retempo.exporters.step_model import StepModel, parse_step
 from retempo.runtime.engine import Engine, EngineState, Vector
-from retempo.runtime.engines import ENGINES, load_engine
+from retempo.runtime.engines import load_engine
 from retempo.runtime.engines.saved import is_spikes
 from retempo.runtime.errors import EngineError
 from tests.builders import LINEAR, NONLINEAR, make_inputs, make_network, neuron_names, seeds
+from tests.runtime.any_engine import EVERY_ENGINE, ON_CPU, load_any
 
 
 def model_at(network: Network, resolution: Resolution) -> StepModel:
@@ -29,10 +30,10 @@ def engine_at(
     network: Network, dt_us: int = 1_000, method: str = "lag", name: str = "onnx"
 ) -> Engine:
     resolution = resolve(network.spec, dt_us, method)
-    return load_engine(model_at(network, resolution), resolution, name)
+    return load_any(model_at(network, resolution), resolution, name)
 
 
-every_engine = pytest.mark.parametrize("name", ENGINES)
+every_engine = pytest.mark.parametrize("name", EVERY_ENGINE)
 
 
 class Reference:
@@ -109,7 +110,7 @@ def test_one_step_from_a_random_state(
         np.testing.assert_allclose(newest, after[key], atol=1e-5 * scale)
 
 
-@every_engine
+@pytest.mark.parametrize("name", ["onnx", "sparse"])
 @pytest.mark.parametrize("neuron", LINEAR)
 @pytest.mark.parametrize(
     ("dt_us", "method"),
@@ -249,7 +250,7 @@ def test_another_resolution_is_bound_without_another_file(name: str) -> None:
     """A file exported at 10 ms and moved to 1 ms steps as the file exported at 1 ms."""
     network = make_network()
     home = model_at(network, resolve(network.spec, 10_000, "integral"))
-    moved = load_engine(home, home.resolution(1_000, "lag"), name)
+    moved = load_any(home, home.resolution(1_000, "lag"), name)
     direct = engine_at(network, 1_000, "lag", name=name)
     a, b = moved.new_state(), direct.new_state()
     for x in make_inputs(network, 200, 1):
@@ -313,3 +314,21 @@ def test_a_state_of_addresses_cannot_be_copied_nor_its_input_replaced() -> None:
         deepcopy(state)
     with pytest.raises(AttributeError):
         state.x = state.x.copy()  # type: ignore[misc]
+
+
+def test_the_engine_of_a_gpu_is_refused_where_there_is_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("onnxruntime.get_available_providers", lambda: ["CPUExecutionProvider"])
+    model = engine_at(make_network()).model
+    with pytest.raises(EngineError, match="the engine cuda needs ONNX Runtime with CUDA"):
+        load_engine(model, name="cuda")
+
+
+def test_a_history_too_large_for_a_gpu_is_refused_before_the_state_changes() -> None:
+    engine = engine_at(make_network(), name=ON_CPU)
+    state = engine.new_state(200)
+    with pytest.raises(EngineError, match="too many to shift at each step on a GPU"):
+        engine.set_resolution(state, engine.model.resolution(1, "lag"))
+    assert state.resolution.dt_us == 1_000
+    engine.step(state)
