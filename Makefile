@@ -41,6 +41,7 @@ format: $(VENV)/.full
 
 bench: $(VENV)/.full
 	$(BIN)/python -m benchmarks.step_latency | tee docs/results/step-latency.md
+	$(BIN)/python -m benchmarks.binning | tee docs/results/binning.md
 	$(BIN)/python -m benchmarks.cochlea | tee docs/results/cochlea.md
 
 # DATA_ROOT holds fsdd and nmnist.
