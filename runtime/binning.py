@@ -17,7 +17,6 @@ from retempo.sensors.events import EventChunk
 from retempo.sensors.evt.packed import ON_AT, TIME_AT, X_MASK, Y_BITS, Y_MASK
 
 Counts = NDArray[np.int64]
-Flags = NDArray[np.uint8]
 Words = NDArray[np.uint64]
 # Columns `(t_us, x, y, on)`, columns of a channel sensor `(t_us, channel)`, or packed events
 # `(words, base_us)`, see `sensors.evt.packed`.
@@ -32,6 +31,8 @@ FOREVER = 1 << 61
 # The inputs that got an event are the bits of words: they are found again in ascending order
 # without a look at the row, and to set one costs no comparison.
 WORD = 64
+# A row with more events than a part of its inputs is looked at as a whole, which is faster by then.
+CROWDED = 4
 _WORD_BITS, _IN_WORD = np.uint64(6), np.uint64(63)
 
 
@@ -86,7 +87,7 @@ def bin_events(
     mask: Mask,
     window: Bins,
     active: Words | None,
-    filled: Flags,
+    filled: Counts,
     counts: Counts,
 ) -> int:  # pragma: no cover - compiled
     """Add the events from `begin` on to the open bins; return the first that does not fit.
@@ -95,8 +96,9 @@ def bin_events(
     `first_bin + k`, see `runtime.bin_modes.Cut`. An event is late where it lies more than
     `patience` bins before the latest one on the sensor; one outside the sensor moves nothing. The
     call ends at an event beyond the window, or more than `silence` bins after the latest binned
-    one. Marked are `filled[slot]` and, if that is wanted, input `k` of a row by bit `k % 64` of its
-    word `k // 64` in `active`. `counts` is added to; make it with `new_counts`.
+    one. `filled[slot]` counts the events of a bin; as long as they are few, see `CROWDED`, input
+    `k` of a row is marked by bit `k % 64` of its word `k // 64` in `active`, if there is one.
+    `counts` is added to; make it with `new_counts`.
 
     Shapes: `window` `(open bins * parts, inputs)`, `active` `(open bins * parts, words)`, `filled`
     `(open bins,)`, `counts` `(6,)` or longer.
@@ -110,6 +112,7 @@ def bin_events(
     bin_high = high
     slot, row, ahead = 0, 0, 0
     size = len(events[0])
+    crowd = window.shape[1] // CROWDED
     latest = counts[LATEST]
     # Counts in memory would be a chain of writes and reads from event to event.
     invalid, late, masked = 0, 0, 0
@@ -144,34 +147,57 @@ def bin_events(
                 row += unit - bin_low // unit_us
                 bin_low = max(bin_low, unit * unit_us)
                 bin_high = min(bin_high, (unit + 1) * unit_us)
-        marks = None if active is None else active[row]
-        if mask.size > 0:
-            end, hidden = _run(
-                events, i, bin_low, bin_high, columns, rows, plane, mask, window[row], marks
+        lone = crowd - filled[slot]
+        if active is not None and lone > 0:
+            stop, marks = min(size, np.int64(i) + lone), active[row]
+            end, hidden = _stretch(
+                events, i, stop, bin_low, bin_high, columns, rows, plane, mask, window[row], marks
             )
         else:
-            end, hidden = _run(
-                events, i, bin_low, bin_high, columns, rows, plane, None, window[row], marks
+            end, hidden = _stretch(
+                events, i, size, bin_low, bin_high, columns, rows, plane, mask, window[row], None
             )
         masked += hidden
-        if np.int64(end - i) > hidden:
+        added = np.int64(end - i) - hidden
+        if added > 0:
             latest = max(latest, first_bin + ahead)
-            filled[slot] = 1
+            filled[slot] += added
         i = end
-    stop: int = np.int64(i)  # type: ignore[assignment]
-    counts[BINNED] += stop - begin - invalid - late - masked
+    after: int = np.int64(i)  # type: ignore[assignment]
+    counts[BINNED] += after - begin - invalid - late - masked
     counts[LATE] += late
     counts[INVALID] += invalid
     counts[MASKED] += masked
     counts[LATEST] = latest
     counts[OLDEST] = oldest
-    return stop
+    return after
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _stretch(
+    events: Any,
+    begin: Any,
+    stop: int,
+    low: Any,
+    high: Any,
+    columns: Index,
+    rows: Index,
+    plane: int,
+    mask: Mask,
+    row: Bins,
+    marks: Words | None,
+) -> Any:  # pragma: no cover - compiled
+    """Do what `_run` does; without a mask there is a loop that does not look at it."""
+    if mask.size > 0:
+        return _run(events, begin, stop, low, high, columns, rows, plane, mask, row, marks)
+    return _run(events, begin, stop, low, high, columns, rows, plane, None, row, marks)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _run(
     events: Any,
     begin: Any,
+    stop: int,
     low: Any,
     high: Any,
     columns: Index,
@@ -181,17 +207,17 @@ def _run(
     row: Bins,
     marks: Words | None,
 ) -> Any:  # pragma: no cover - compiled
-    """Add events as long as they lie on the sensor and in one bin.
+    """Add events before `stop` as long as they lie on the sensor and in one bin.
 
     A loop of its own keeps all that it needs in registers. Returns the first event that is not
     added, and how many are masked.
     """
     width, height = columns.shape[0], rows.shape[0]
     # Unsigned indices need no look at their sign.
-    size = np.uint64(len(events[0]))
+    end = np.uint64(stop)
     i = np.uint64(begin)
     masked = 0
-    while i < size:
+    while i < end:
         t, x, y, on = event_at(events, i)
         if x >= width or y >= height or t < low or t >= high:
             break

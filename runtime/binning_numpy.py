@@ -4,6 +4,7 @@ import numpy as np
 
 from retempo.runtime.binning import (
     BINNED,
+    CROWDED,
     INVALID,
     LATE,
     LATEST,
@@ -13,7 +14,6 @@ from retempo.runtime.binning import (
     WORD,
     Counts,
     Events,
-    Flags,
     Words,
 )
 from retempo.runtime.layout import Bins, Index, Mask
@@ -35,7 +35,7 @@ def bin_events_numpy(
     mask: Mask,
     window: Bins,
     active: Words | None,
-    filled: Flags,
+    filled: Counts,
     counts: Counts,
 ) -> int:
     """Do what `bin_events` does, for grid columns."""
@@ -59,10 +59,14 @@ def bin_events_numpy(
     slots = (head + bins - first_bin) % len(filled)
     address = columns[x[:n][placed]] + rows[y[:n][placed]] + plane * on[:n][placed]
     np.add.at(window, (slots * parts + unit, address), ~hidden)
-    filled[slots[~hidden]] = 1
     if active is not None:
-        bits = (~hidden).astype(np.uint64) << (address % WORD).astype(np.uint64)
+        # An event's place among those of its bin.
+        earlier = [(slots[:i] == slots[i])[~hidden[:i]].sum() for i in range(len(slots))]
+        place = filled[slots] + np.array(earlier, np.int64)
+        marked = ~hidden & (place < window.shape[1] // CROWDED)
+        bits = marked.astype(np.uint64) << (address % WORD).astype(np.uint64)
         np.bitwise_or.at(active, (slots * parts + unit, address // WORD), bits)
+    np.add.at(filled, slots, ~hidden)
     counts[BINNED] += (~hidden).sum()
     counts[MASKED] += hidden.sum()
     counts[LATE] += late[:n].sum()
@@ -72,6 +76,6 @@ def bin_events_numpy(
     return begin + n
 
 
-def _reached(chosen: Flags, values: Counts, at_first: int) -> Counts:
+def _reached(chosen: Mask, values: Counts, at_first: int) -> Counts:
     """The highest of the chosen values so far, at each place."""
     return np.maximum.accumulate(np.where(chosen, np.maximum(values, at_first), at_first))

@@ -34,6 +34,23 @@ _lowest: Any = intrinsic(_lower_lowest)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def mark_row(row: Bins, words: Words) -> None:  # pragma: no cover - compiled
+    """Mark the entries of a row anew; shapes as in `merge_row`."""
+    whole = len(row) // WORD
+    for w in range(whole):
+        part = row[w * WORD : (w + 1) * WORD]
+        word = np.uint64(0)
+        for k in range(WORD):
+            word |= np.uint64(part[k] != _NOTHING) << np.uint64(k)
+        words[w] = word
+    if whole < len(words):
+        word = np.uint64(0)
+        for k in range(whole * WORD, len(row)):
+            word |= np.uint64(row[k] != _NOTHING) << np.uint64(k - whole * WORD)
+        words[whole] = word
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def merge_row(
     row: Bins, words: Words, into: Bins, into_words: Words, peak: bool
 ) -> None:  # pragma: no cover - compiled
@@ -86,6 +103,13 @@ def list_row(
         for j in range(at, stop):
             values[j] /= length
     return stop
+
+
+def mark_row_numpy(row: Bins, words: Words) -> None:
+    """Do what `mark_row` does: its plain twin."""
+    bits = np.zeros(len(words) * WORD, np.bool_)
+    bits[: len(row)] = row != 0
+    words[:] = np.packbits(bits, bitorder="little").view(np.uint64)
 
 
 def merge_row_numpy(row: Bins, words: Words, into: Bins, into_words: Words, peak: bool) -> None:

@@ -105,7 +105,7 @@ def _plain_bins(
     first, last = int(times[0]) // dt_us, int(times[-1]) // dt_us
     bins = max(last + 1, chunk.t_end_us // dt_us) - first
     _check_size(bins, 4 * layout.inputs, dt_us)
-    window, filled = np.zeros((bins, layout.inputs), np.float32), np.zeros(bins, np.uint8)
+    window, filled = np.zeros((bins, layout.inputs), np.float32), np.zeros(bins, np.int64)
     counts, time = new_counts(), (dt_us, cut.parts, 1, bins, FOREVER)
     bin_events(events_of(chunk), 0, first, 0, *time, *layout.arrays, window, None, filled, counts)
     return inputs_of(window[:, np.newaxis], layout.spec, dt_us), counts

@@ -15,28 +15,16 @@ from retempo.runtime.binning import (
     NO_BIN,
     OLDEST,
     Events,
-    Flags,
-    Words,
     bin_events,
     event_at,
 )
-from retempo.runtime.closing import list_row, merge_row
-from retempo.runtime.layout import Bins
 from retempo.runtime.pointers import pointer
+from retempo.runtime.window_lists import filled_of, gather, give, marks_of, window_of
 from retempo.runtime.window_table import (
     AT_COLUMNS,
-    AT_FILLED,
-    AT_GATHERED,
-    AT_GATHERED_MARKS,
-    AT_INPUTS,
-    AT_MARKS,
     AT_MASK,
     AT_ROWS,
-    AT_STARTS,
-    AT_VALUES,
-    AT_WINDOW,
     BEGUN,
-    BIN_UNIT,
     BLOCK_BINS,
     BLOCK_ENTRIES,
     BLOCK_FIRST,
@@ -54,13 +42,11 @@ from retempo.runtime.window_table import (
     IN_GAP,
     INPUTS,
     MASKS,
-    MEANING,
     MOST_BINS,
     MOST_ENTRIES,
     OPENED,
     PARTS,
     PATIENCE,
-    PEAK,
     PLANE,
     POSITION,
     SILENCE,
@@ -70,7 +56,6 @@ from retempo.runtime.window_table import (
     UNIT,
     WANTED,
     WIDTH,
-    WORDS,
     Table,
 )
 
@@ -118,7 +103,7 @@ def drain(table: Table, listed: bool | None) -> bool:  # pragma: no cover - comp
         return True
     if t[GROUP_OPEN]:
         # What is missing of it is silence; the window is empty, so it is moved as it is.
-        _give(t, t[HEAD])
+        give(t, t[HEAD])
         t[FIRST] = t[OLDEST] = t[GROUP_END]
     return False
 
@@ -127,7 +112,7 @@ def drain(table: Table, listed: bool | None) -> bool:  # pragma: no cover - comp
 def _take_up(t: Table, listed: bool | None) -> None:  # pragma: no cover - compiled
     """Forget what has been told of the last call, and clear the rows that it gave."""
     if listed is None and t[BLOCK_BINS] > 0:
-        window, filled = _window(t), _filled(t)
+        window, filled = window_of(t), filled_of(t)
         for slot in range(t[BLOCK_SLOT], t[BLOCK_SLOT] + t[BLOCK_BINS]):
             if filled[slot]:
                 window[slot * t[PARTS] : (slot + 1) * t[PARTS]] = np.float32(0.0)
@@ -172,9 +157,9 @@ def _count(t: Table, events: Events, listed: bool | None) -> int:  # pragma: no 
         carray(pointer(t[AT_ROWS]), (t[HEIGHT],), np.int32),
         t[PLANE],
         carray(pointer(t[AT_MASK]), (t[MASKS], t[WIDTH]), np.bool_),
-        _window(t),
-        None if listed is None else _marks(t),
-        _filled(t),
+        window_of(t),
+        None if listed is None else marks_of(t),
+        filled_of(t),
         t,
     )
     return end
@@ -183,7 +168,7 @@ def _count(t: Table, events: Events, listed: bool | None) -> int:  # pragma: no 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _close(t: Table, listed: bool | None) -> bool:  # pragma: no cover - compiled
     """Close the bins before `TARGET`; returns whether the closed ones have to be taken first."""
-    filled = _filled(t)
+    filled = filled_of(t)
     while t[FIRST] < t[TARGET]:
         first, slot = t[FIRST], t[HEAD]
         if not t[BEGUN]:
@@ -208,12 +193,12 @@ def _close(t: Table, listed: bool | None) -> bool:  # pragma: no cover - compile
             _move_on(t)
             continue
         if filled[slot]:
-            _gather(t, slot)
+            gather(t, slot)
             filled[slot] = 0
             t[GROUP_FILLED] = 1
         _move_on(t)
         if t[FIRST] == t[GROUP_END]:
-            _give(t, slot)
+            give(t, slot)
     return False
 
 
@@ -258,62 +243,3 @@ def _open_group(t: Table, listed: bool | None) -> bool:  # pragma: no cover - co
     t[GROUP_FILLED] = 0
     t[GROUP_END] = (number + 1) * t[GATHER]
     return True
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _gather(t: Table, slot: int) -> None:  # pragma: no cover - compiled
-    """Merge the rows of a bin: into its first, or into those of the bins that it is closed with."""
-    window, words = _window(t), _marks(t)
-    begin, end = slot * t[PARTS], (slot + 1) * t[PARTS]
-    if t[GATHER] > 1:
-        into, marks = _gathered(t)
-    else:
-        into, marks = window[begin], words[begin]
-        begin += 1
-    for row in range(begin, end):
-        merge_row(window[row], words[row], into, marks, t[PEAK] != 0)
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _give(t: Table, slot: int) -> None:  # pragma: no cover - compiled
-    """List what has been gathered as the next bin of the block."""
-    if t[GROUP_FILLED]:
-        length = np.float32(t[GATHER] * t[DT] / t[BIN_UNIT])
-        inputs = carray(pointer(t[AT_INPUTS]), (t[MOST_ENTRIES],), np.int32)
-        values = carray(pointer(t[AT_VALUES]), (t[MOST_ENTRIES],), np.float32)
-        if t[GATHER] > 1:
-            row, marks = _gathered(t)
-        else:
-            row, marks = _window(t)[slot * t[PARTS]], _marks(t)[slot * t[PARTS]]
-        at = t[BLOCK_ENTRIES]
-        t[BLOCK_ENTRIES] = list_row(row, marks, t[MEANING], length, inputs, values, at)
-    starts = carray(pointer(t[AT_STARTS]), (t[MOST_BINS] + 1,), np.int64)
-    if t[BLOCK_BINS] == 0:
-        t[BLOCK_FIRST] = t[GROUP_END] // t[GATHER] - 1
-    t[BLOCK_BINS] += 1
-    starts[t[BLOCK_BINS]] = t[BLOCK_ENTRIES]
-    t[GROUP_OPEN] = 0
-    t[GIVEN] = t[GROUP_END]
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _window(t: Table) -> Bins:  # pragma: no cover - compiled
-    shape = (t[OPENED] * t[PARTS], t[INPUTS])
-    return carray(pointer(t[AT_WINDOW]), shape, np.float32)
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _marks(t: Table) -> Words:  # pragma: no cover - compiled
-    shape = (t[OPENED] * t[PARTS], t[WORDS])
-    return carray(pointer(t[AT_MARKS]), shape, np.uint64)
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _filled(t: Table) -> Flags:  # pragma: no cover - compiled
-    return carray(pointer(t[AT_FILLED]), (t[OPENED],), np.uint8)
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _gathered(t: Table) -> tuple[Bins, Words]:  # pragma: no cover - compiled
-    row = carray(pointer(t[AT_GATHERED]), (t[INPUTS],), np.float32)
-    return row, carray(pointer(t[AT_GATHERED_MARKS]), (t[WORDS],), np.uint64)

@@ -124,7 +124,7 @@ class Window:
         self.inputs = np.zeros(most_entries, np.int32)
         self.values: Bins = np.zeros(most_entries, np.float32)
         self._marks: Words = np.zeros((opened * parts, words), np.uint64)
-        self._filled = np.zeros(opened, np.uint8)
+        self._filled = np.zeros(opened, np.int64)
         self._gathered = np.zeros(layout.inputs if listed else 0, np.float32)
         self._gathered_marks: Words = np.zeros(words, np.uint64)
         self.table: Table = np.zeros(ENTRIES, np.int64)

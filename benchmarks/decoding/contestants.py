@@ -98,7 +98,7 @@ def _then_kernel(columns: Callable[[Path], Iterator[Any]]) -> Run:
             if len(window) < needed:
                 window = np.zeros((needed, bins.inputs), np.float32)
             part = window[:needed]
-            filled, time = np.zeros(needed, np.uint8), (DT_US, 1, 1, needed, FOREVER)
+            filled, time = np.zeros(needed, np.int64), (DT_US, 1, 1, needed, FOREVER)
             events = (t_us, x, y, on)
             bin_events(events, 0, first, 0, *time, *bins.arrays, part, None, filled, counts)
             part[:] = 0.0

@@ -14,6 +14,8 @@ from retempo.runtime.closing import (
     AS_RATE,
     list_row,
     list_row_numpy,
+    mark_row,
+    mark_row_numpy,
     merge_row,
     merge_row_numpy,
 )
@@ -29,6 +31,15 @@ def draw_row(rng: np.random.Generator, inputs: int) -> tuple[NDArray[Any], NDArr
     bits = np.zeros(-(-inputs // 64) * 64, np.uint8)
     bits[:inputs] = row > 0
     return row, np.packbits(bits, bitorder="little").view(np.uint64)
+
+
+@given(seeds, sizes)
+def test_marking_is_its_twin_and_finds_every_entry(seed: int, inputs: int) -> None:
+    row, words = draw_row(np.random.default_rng(seed), inputs)
+    for kernel in (mark_row, mark_row_numpy):
+        marked = np.full_like(words, 1)
+        kernel(row, marked)
+        assert marked.tolist() == words.tolist()
 
 
 @given(seeds, sizes, st.booleans())

@@ -1,6 +1,7 @@
 """Bins made to fit a network that keeps its time step."""
 
 from dataclasses import replace as replace_fields
+from typing import Any
 
 import numpy as np
 import pytest
@@ -83,7 +84,7 @@ def test_behind_a_gap_bins_are_gathered_along_the_edges_of_source_bins(mode: Bin
     """More than 600 s of silence are left out, and what is left out is no whole source bin."""
     layout = layout_of(replace(GRID, bin_mode=mode, bin_unit_us=1_000_000))
     before, after = make_chunk(9, 7, 5, 70_000_000), make_chunk(9, 7, 5, 70_000_000, 3, 937_000_000)
-    columns = {
+    columns: dict[str, Any] = {
         key: np.concatenate([getattr(before, key), getattr(after, key)])
         for key in ("t_us", "x", "y", "on")
     }
