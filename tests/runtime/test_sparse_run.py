@@ -8,14 +8,10 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from retempo.runtime.engine import Engine
-from retempo.runtime.engines.sparse.arena import A00, C1, RESTFUL
+from retempo.runtime.engines.sparse.arena import A00, C1, FIRST, FIXED, KIND, RESTFUL, SECOND, SLEPT
 from retempo.runtime.engines.sparse.engine import SparseEngine, SparseState
 from retempo.runtime.engines.sparse.program import coefficients_of
 from retempo.runtime.engines.sparse.silence import (
-    FIRST,
-    FIXED,
-    KIND,
-    SECOND,
     UNKNOWN,
     highest,
     highest_numpy,
@@ -107,12 +103,12 @@ def test_a_network_without_drive_does_sleep_and_convolutions_too() -> None:
         state = engine.new_state()
         assert isinstance(state, SparseState)
         engine.run(state, SparseBins(np.zeros(3_001, np.int64), *_nothing()))
-        slept = int(state.memory.rest[0, 1])
+        slept = int(state.memory.rest[0, SLEPT])
         fires = sum(float(each.sum()) for each in engine.spikes(state).values())
         assert slept > 2_000 or fires > 0.0
 
 
-def _nothing() -> tuple[np.ndarray, np.ndarray]:  # type: ignore[type-arg]
+def _nothing() -> tuple[np.ndarray, np.ndarray]:
     return np.zeros(0, np.int32), np.zeros(0, np.float32)
 
 
@@ -137,7 +133,9 @@ def test_no_membrane_rises_above_its_bound(
         one, two = plan.powers[0, :, j], plan.powers[1, :, j]
         bound = highest.py_func(
             int(plan.bounds[KIND, j]),
-            *plan.bounds[[FIXED, FIRST, SECOND], j],
+            plan.bounds[FIXED, j],
+            plan.bounds[FIRST, j],
+            plan.bounds[SECOND, j],
             u,
             _after(one, u, w),
             _after(two, u, w),
@@ -146,7 +144,7 @@ def test_no_membrane_rises_above_its_bound(
         assert stepped <= bound + 1e-6 * (1.0 + abs(bound))
 
 
-def _after(motion: np.ndarray, u: float, w: float) -> float:  # type: ignore[type-arg]
+def _after(motion: np.ndarray, u: float, w: float) -> float:
     return float(motion[0] * u + motion[1] * w + motion[4])
 
 
@@ -160,7 +158,7 @@ def test_what_is_no_run_is_refused() -> None:
         bins = SparseBins(np.array([0, 1]), np.array([at], np.int32), one)
         with pytest.raises(EngineError, match=f"inputs from 0 to {size - 1}"):
             engine.run(engine.new_state(), bins)
-    wide = SparseBins(np.array([0, 1]), np.array([0]), one)  # type: ignore[arg-type]
+    wide = SparseBins(np.array([0, 1]), np.array([0]), one)
     with pytest.raises(EngineError, match="inputs int32"):
         engine.run(engine.new_state(), wide)
     short = SparseBins(np.array([0, 2]), np.zeros(1, np.int32), one)

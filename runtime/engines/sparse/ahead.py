@@ -22,9 +22,8 @@ import numba
 import numpy as np
 from llvmlite import binding
 from numba import njit, types
-from numba.core import cgutils, config
+from numba.core import cgutils
 from numba.core.caching import FunctionCache
-from numba.core.compiler_lock import global_compiler_lock
 from numba.extending import intrinsic
 from numba.np.numpy_support import carray
 
@@ -89,7 +88,8 @@ class Ahead:
         Raises:
             RuntimeError: no such folder can be written.
         """
-        return Path(FunctionCache(self._kernel).cache_path)
+        cache: Any = FunctionCache
+        return Path(cache(self._kernel).cache_path)
 
     @property
     def path(self) -> Path:
@@ -149,15 +149,8 @@ _NO_OWNER = r"define internal void @NRT_MemInfo_call_dtor(\1 %0) { ret void }"
 
 def _compiled(kernel: Callable[..., int], arguments: int) -> bytes:
     """Compile a kernel to object code that depends on nothing but the C library."""
-    compiler = njit(error_model="numpy")(kernel)
-    # Numba optimises every function by itself and again within each of its callers; here all of it
-    # is optimised once, when it is together: in seconds rather than in half a minute.
-    with global_compiler_lock:
-        level, config.OPT = config.OPT, type(config.OPT)(0)
-        try:
-            compiler.compile((types.int64,) * arguments)
-        finally:
-            config.OPT = level
+    compiler: Any = njit(error_model="numpy")(kernel)
+    compiler.compile((types.int64,) * arguments)
     (result,) = compiler.overloads.values()
     # Its wrappers for Python are dropped, and with them every symbol of Numba's runtime.
     text = re.sub(_OWNER, _NO_OWNER, str(result.library._final_module))  # noqa: SLF001

@@ -139,7 +139,7 @@ class Memory:
     def load(self, often: Floats, youngest: int) -> None:
         """Take how often each spike of the ring counts; none is younger that counts twice."""
         if youngest:
-            self.loads = often
+            self.loads: Floats = often
             self._point(AT_LOADS, often)
             self.table[[LOADS, LOADED]] = self.program.spiking, self.table[LAG] - youngest + 1
 
@@ -154,7 +154,7 @@ class Memory:
         batch, places = len(self.values), tuning.lag + 1
         self.coefficients = tuning.coefficients
         self.ring = np.zeros((batch, places, self.program.spiking), np.int32)
-        self.loads: Floats = np.zeros((batch, places, 0), np.float32)
+        self.loads = np.zeros((batch, places, 0), np.float32)
         self.counts: Table = np.zeros((batch, places, len(self.program.layers)), np.int64)
         self.table[COEFFICIENTS] = len(tuning.coefficients)
         self.table[[PLACES, LAG, SUBSTEPS]] = places, tuning.lag, tuning.substeps

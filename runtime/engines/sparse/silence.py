@@ -222,7 +222,7 @@ def _highest_of_two(
         # It rises first; the top lies where its derivative is 0.
         top = math.log(-q * math.log(second) / (p * math.log(first))) / math.log(first / second)
         if top > 1.0:
-            return p * first**top + q * second**top
+            return float(p * first**top + q * second**top)
     return max(begin, 0.0)
 
 

@@ -25,7 +25,7 @@ def _none(which: int, x: Any) -> Any:  # noqa: ARG001  # pragma: no cover - comp
 def _chain(upswings: tuple[Upswing, ...]) -> Callable[[int, Any], Any]:
     """Return `value(which, x)`: the formula of upswing `which`, counted from 0."""
     if not upswings:
-        return _jit(_none)  # type: ignore[no-any-return]
+        return _jit(_none)
     first, rest = _formula(upswings[0].value), _chain(upswings[1:])
 
     def value(which: int, x: Any) -> Any:  # pragma: no cover - compiled
@@ -33,7 +33,7 @@ def _chain(upswings: tuple[Upswing, ...]) -> Callable[[int, Any], Any]:
             return np.float32(first(x))
         return rest(which - 1, x)
 
-    return _jit(value)  # type: ignore[no-any-return]
+    return _jit(value)
 
 
 upswing_of = _chain(UPSWINGS)
