@@ -23,6 +23,7 @@ from retempo.cli import (
     serve,
     train,
     view,
+    warmup,
     watch,
 )
 from retempo.cli.arguments import spread
@@ -59,6 +60,7 @@ COMMANDS = {
     "serve": serve,
     "watch": watch,
     "demo": demo,
+    "warmup": warmup,
 }
 for _name, _module in COMMANDS.items():
     app.command(_name, epilog=_module.EXAMPLE)(_module.run)

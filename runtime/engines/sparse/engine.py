@@ -1,78 +1,91 @@
 """The engine `sparse`, see `runtime.engine.Engine`."""
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from retempo.exporters.neurons import neuron_named
-from retempo.exporters.neurons.general import Upswing
 from retempo.exporters.resolution import Resolution
 from retempo.exporters.step_model import StepModel, network_of
 from retempo.runtime.engine import Arrays, EngineState, Vector
+from retempo.runtime.engines.history import moved_ages
 from retempo.runtime.engines.saved import check_saved, saved_batch
-from retempo.runtime.engines.sparse.memory import Memory, step_at
+from retempo.runtime.engines.sparse.arena import LOADED, RESULT
+from retempo.runtime.engines.sparse.entry import BAD_BINS, ENTRY, STEP, WAKE
+from retempo.runtime.engines.sparse.memory import Memory
 from retempo.runtime.engines.sparse.program import (
     NEURONS,
     SPIKES_AT,
     SPIKING,
     STATE_AT,
     VARIABLES,
-    coefficients_of,
     program_of,
 )
+from retempo.runtime.engines.sparse.tuning import Tuning, tuning_of
 from retempo.runtime.errors import EngineError
-from retempo.runtime.sparse_bins import SparseBins, with_zeros
+from retempo.runtime.sparse_bins import Bins, Index, SparseBins, Starts
 
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Rise:
-    """The upswing of one layer: where its variables lie, `N` and the threshold, float32."""
-
-    layer: slice
-    upswing: Upswing
-    N: Vector
-    threshold: Vector
+# How many resolutions an engine keeps at hand, so that going to and fro costs little.
+_TUNINGS = 16
+_STARTS, _INPUTS, _VALUES = (np.dtype(each) for each in (np.int64, np.int32, np.float32))
 
 
 class SparseState:
     """What `batch` streams carry, see `SparseEngine`."""
 
-    def __init__(self, engine: "SparseEngine", batch: int, resolution: Resolution) -> None:
-        network = engine.model.contract.network
+    def __init__(self, engine: "SparseEngine", batch: int, tuning: Tuning) -> None:
+        inputs = engine.model.contract.network.input.size
         self.batch = batch
-        self.resolution = resolution
-        self.rises = _rises_of(engine, resolution)
-        self.substeps = resolution.substeps
-        self.lag = math.ceil(resolution.lag)
-        # What the younger of two lagged steps weighs; 0 where the lag is whole.
-        self.newer = self.lag - resolution.lag
-        self.memory = Memory(
-            engine.program,
-            coefficients_of(engine.program, resolution),
-            batch=batch,
-            inputs=network.input.size,
-            labels=len(network.labels),
-            lag=self.lag,
-            substeps=self.substeps,
-            rises=bool(self.rises),
-        )
-        self.table = self.memory.table
-        self._x: Vector = self.memory.x[:, : network.input.size]
+        self.tuning = tuning
+        self.memory = Memory(engine.program, tuning, batch, inputs)
+        self._x: Vector = self.memory.x[:, :inputs]
         self.y: Vector = self.memory.y
+        # What `run` returns; it grows with the longest run.
+        self.ys: Vector = np.zeros((1, self.y.shape[1]), np.float32)
+        self._call = ENTRY.call
+        self._room = (self.memory.address, self.memory.address + 8, self.memory.address)
+        self._result = self.memory.table[RESULT : RESULT + 1]
 
     @property
     def x(self) -> Vector:
         """The input of the next step, to be written in place: see `EngineState`."""
         return self._x
 
+    @property
+    def resolution(self) -> Resolution:
+        """How the streams are stepped now."""
+        return self.tuning.resolution
+
+    def step(self) -> None:
+        """Step all streams by `x`."""
+        self._call(*self._room, 0, 0, 0, 0, 0, STEP)
+        if not self._result.item():
+            self.memory.plan(self.tuning.plan)
+            self._call(*self._room, 0, 0, 0, 0, 0, STEP)
+
+    def wake(self) -> None:
+        """Bring what sleeps up to date: `memory.values` are those of now."""
+        self._call(*self._room, 0, 0, 0, 0, 0, WAKE)
+
+    def run(self, starts: Starts, inputs: Index, values: Bins) -> int:
+        """Step the one stream by bins into `ys`; returns how many are done, or `BAD_BINS`."""
+        bins, done = len(starts) - 1, 0
+        if bins > len(self.ys):
+            self.ys = np.zeros((max(bins, 2 * len(self.ys)), self.y.shape[1]), np.float32)
+        while True:
+            self._call(*self._room, id(starts), id(inputs), id(values), id(self.ys), done, bins)
+            done = self._result.item()
+            if done in (bins, BAD_BINS):
+                return done
+            self.memory.plan(self.tuning.plan)
+
 
 class SparseEngine:
     """Steps a model on the CPU, touching only the weights of what is active.
 
-    The same file as for `onnx`; a step allocates nothing and releases the GIL.
+    The same file as for `onnx`; a step allocates nothing and releases the GIL. Long silence is
+    slept through in closed form, see `kernel`.
     """
 
     name = "sparse"
@@ -83,6 +96,7 @@ class SparseEngine:
         self.program = program_of(network_of(model))
         self.resolution = resolution
         self.why = "asked for by name"
+        self._tuned = lru_cache(_TUNINGS)(lambda wanted: tuning_of(self.program, wanted))
 
     def new_state(self, batch: int = 1, resolution: Resolution | None = None) -> SparseState:
         """Return the state of `batch` streams that have seen nothing.
@@ -92,7 +106,7 @@ class SparseEngine:
         """
         if batch < 1:
             raise EngineError(f"a state holds at least 1 stream, got {batch}")
-        return SparseState(self, batch, resolution or self.resolution)
+        return SparseState(self, batch, self._tuned(resolution or self.resolution))
 
     def step(self, state: EngineState) -> Vector:
         """Step one bin with `state.x`; returns `y`, `(batch, labels)`, valid until the next step.
@@ -100,26 +114,53 @@ class SparseEngine:
         A bin of several inner steps has the mean of their `y`.
         """
         assert isinstance(state, SparseState)  # noqa: S101  (a state comes from its own engine)
-        if not state.rises:
-            step_at(state.table, 0, state.substeps, state.newer)
-            return state.y
-        for inner in range(state.substeps):
-            _rise(state)
-            step_at(state.table, inner, inner + 1, state.newer)
+        state.step()
         return state.y
 
     def set_resolution(self, state: EngineState, resolution: Resolution) -> None:
         """Go on at another resolution from the next step, see `Engine.set_resolution`."""
-        raise NotImplementedError
+        assert isinstance(state, SparseState)  # noqa: S101
+        if resolution is state.resolution:
+            return
+        state.wake()
+        ages = moved_ages(state.resolution, resolution)
+        state.tuning = self._tuned(resolution)
+        state.memory.retune(state.tuning, ages)
 
     def run(self, state: EngineState, bins: SparseBins) -> Vector:
-        """Step one stream through consecutive bins, see `Engine.run`."""
-        rows = with_zeros(bins, state.x.shape[1])
-        y = np.zeros((len(bins), len(self.model.contract.network.labels)), np.float32)
-        for row, out in zip(rows, y, strict=True):
-            state.x[0] = row
-            out[:] = self.step(state)[0]
-        return y
+        """Step one stream through consecutive bins, see `Engine.run`.
+
+        Raises:
+            EngineError: the state holds several streams, or the bins are not those of this model.
+        """
+        assert isinstance(state, SparseState)  # noqa: S101
+        starts, inputs, values = bins.starts, bins.inputs, bins.values
+        if state.batch != 1:
+            raise EngineError(f"a run steps 1 stream, the state holds {state.batch}")
+        steps = len(starts) - 1
+        if not (
+            starts.dtype == _STARTS
+            and inputs.dtype == _INPUTS
+            and values.dtype == _VALUES
+            and starts.flags.c_contiguous
+            and inputs.flags.c_contiguous
+            and values.flags.c_contiguous
+            and steps >= 0
+            and len(inputs) == len(values) >= starts.item(-1)
+        ):
+            raise EngineError(
+                "bins are contiguous lists: starts int64, one more than the bins, inputs int32 and "
+                f"values float32; got {len(starts)} of {starts.dtype}, {len(inputs)} of "
+                f"{inputs.dtype} and {len(values)} of {values.dtype}"
+            )
+        if steps == 0:
+            state.memory.fired[:] = 0.0
+        elif state.run(starts, inputs, values) == BAD_BINS:
+            raise EngineError(
+                f"bins list inputs from 0 to {state.x.shape[1] - 1} from one start to the next; "
+                f"got {inputs.min(initial=0)} to {inputs.max(initial=0)}"
+            )
+        return state.ys[:steps]
 
     def run_many(self, jobs: Sequence[tuple[EngineState, SparseBins]]) -> list[Vector]:
         """Step several streams one after the other, see `Engine.run_many`."""
@@ -140,17 +181,22 @@ class SparseEngine:
     def save_state(self, state: EngineState) -> Arrays:
         """Return a copy of a state by the contract's names, as the engine `onnx` does."""
         assert isinstance(state, SparseState)  # noqa: S101
+        # The saved one and this one go on alike, so that neither may sleep on from before.
+        state.wake()
+        memory, lag = state.memory, state.tuning.lag
         saved = {}
         for name, part, shape in self._variables():
             values = state.memory.values[:, part].reshape(state.batch, *shape)
             saved[f"{name}.state"] = values.swapaxes(0, 1).copy()
         for layer, (name, part) in enumerate(self._spiking().items()):
-            history = np.zeros((state.lag, state.batch, part.stop - part.start), np.float32)
-            for age in range(1, state.lag + 1):
-                place = (state.memory.position - age) % (state.lag + 1)
+            history = np.zeros((lag, state.batch, part.stop - part.start), np.float32)
+            for age in range(1, lag + 1):
+                place = (memory.position - age) % (lag + 1)
                 for b in range(state.batch):
-                    listed = state.memory.counts[b, place, layer]
-                    history[age - 1, b, state.memory.ring[b, place, part][:listed]] = 1.0
+                    heard = slice(part.start, part.start + int(memory.counts[b, place, layer]))
+                    history[age - 1, b, memory.ring[b, place, heard]] = (
+                        memory.loads[b, place, heard] if memory.table[LOADED] else 1.0
+                    )
             saved[f"{name}.spikes"] = history
         return saved
 
@@ -159,24 +205,30 @@ class SparseEngine:
 
         Raises:
             EngineError: a tensor is missing, unknown, or of another shape than this resolution's;
-                or spikes are neither 0 nor 1.
+                or spikes are not as often as 0, 1, 2, ... times.
         """
         state = self.new_state(saved_batch(self.model, arrays), resolution)
-        check_saved(self.model, arrays, state.batch, state.lag)
+        memory, lag = state.memory, state.tuning.lag
+        check_saved(self.model, arrays, state.batch, lag)
         for name, part, _ in self._variables():
-            state.memory.values[:, part] = (
-                arrays[f"{name}.state"].swapaxes(0, 1).reshape(state.batch, -1)
-            )
+            memory.values[:, part] = arrays[f"{name}.state"].swapaxes(0, 1).reshape(state.batch, -1)
+        often, youngest = np.zeros(memory.ring.shape, np.float32), 0
         for layer, (name, part) in enumerate(self._spiking().items()):
             history = arrays[f"{name}.spikes"]
-            if not ((history == 0.0) | (history == 1.0)).all():
-                raise EngineError(f"saved state {name}.spikes holds spikes that are not 0 or 1")
-            for age in range(1, state.lag + 1):
+            if not ((history >= 0.0) & (history == np.floor(history))).all():
+                raise EngineError(f"saved state {name}.spikes holds spikes that are not 0, 1, 2...")
+            for age in range(1, lag + 1):
+                place = -age % (lag + 1)
                 for b in range(state.batch):
-                    listed = np.flatnonzero(history[age - 1, b])
-                    place = -age % (state.lag + 1)
-                    state.memory.ring[b, place, part.start : part.start + len(listed)] = listed
-                    state.memory.counts[b, place, layer] = len(listed)
+                    spikes = history[age - 1, b]
+                    listed = np.flatnonzero(spikes)
+                    heard = slice(part.start, part.start + len(listed))
+                    memory.ring[b, place, heard] = listed
+                    memory.counts[b, place, layer] = len(listed)
+                    often[b, place, heard] = spikes[listed]
+                if (history[age - 1] > 1.0).any():
+                    youngest = min(youngest or age, age)
+        memory.load(often, youngest)
         return state
 
     def _variables(self) -> list[tuple[str, slice, tuple[int, int]]]:
@@ -196,24 +248,3 @@ class SparseEngine:
                 at = int(row[SPIKES_AT])
                 found[layer.name] = slice(at, at + int(row[NEURONS]))
         return found
-
-
-def _rises_of(engine: SparseEngine, resolution: Resolution) -> list[_Rise]:
-    rises = []
-    layers = engine.model.contract.network.layers
-    for row, spec, layer in zip(engine.program.layers, layers, resolution.layers, strict=True):
-        upswing = neuron_named(spec.neuron).upswing
-        if upswing is not None and layer.N is not None:
-            at = int(row[STATE_AT])
-            part = slice(at, at + layer.N.size)
-            N, threshold = layer.N.astype(np.float32), layer.threshold.astype(np.float32)
-            rises.append(_Rise(part, upswing, N, threshold))
-    return rises
-
-
-def _rise(state: SparseState) -> None:
-    """Set what the upswings add in the next inner step."""
-    for rise in state.rises:
-        values = state.memory.values[:, rise.layer].reshape(state.batch, *rise.N.shape)
-        phi = rise.upswing.value(np.clip(values[:, 0], np.float32(0.0), rise.threshold))
-        state.memory.upswing[:, rise.layer] = (rise.N * phi[:, np.newaxis]).reshape(state.batch, -1)

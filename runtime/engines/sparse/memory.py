@@ -1,132 +1,107 @@
-"""The kernel's arrays behind one table of addresses.
-
-A call into compiled code unpacks each array that it is given, and counts references to it at every
-view that the code makes: 3 us a step for the two dozen arrays of a step, as much as a small network
-takes. Here the call takes one table of whole numbers, and the arrays are made from it inside.
-"""
+"""The arrays of some streams, and the table by which the kernel finds them."""
 
 from typing import Any, NoReturn
 
 import numpy as np
-from numba import njit, types
-from numba.core import cgutils
-from numba.extending import intrinsic
-from numba.np.numpy_support import carray
 from numpy.typing import NDArray
 
-from retempo.runtime.engines.sparse.kernel import LISTS, SUMS, step_bin
-from retempo.runtime.engines.sparse.products import BLOCK_WORDS
-from retempo.runtime.engines.sparse.program import FIELDS, Floats, Program, Table
-
-# What the table holds: sizes and where the stream stands, then the addresses.
-(
-    BATCH,
-    LAYERS,
-    PADDED,
-    STATES,
-    RISES,
-    SPIKING,
-    WIDEST,
+from retempo.runtime.engines.sparse.arena import (
     ABOVE,
-    LABELS,
-    WEIGHTS,
-    COEFFICIENTS,
-    PLACES,
-    LAG,
-    SUBSTEPS,
-    POSITION,
-    AT_LAYERS,
-    AT_WEIGHTS,
+    AT_ABOVE,
+    AT_ACTIVE,
+    AT_BOUNDS,
+    AT_CARRIED,
     AT_COEFFICIENTS,
-    AT_X,
-    AT_VALUES,
-    AT_UPSWING,
-    AT_RING,
     AT_COUNTS,
     AT_FIRED,
-    AT_SUMS,
-    AT_ACTIVE,
+    AT_LAYERS,
     AT_LOADS,
-    AT_ABOVE,
+    AT_POWERS,
+    AT_REST,
+    AT_RING,
+    AT_SUMS,
+    AT_VALUES,
+    AT_WEIGHTS,
+    AT_X,
     AT_Y,
+    AWAKE,
+    BATCH,
+    COEFFICIENTS,
     ENTRIES,
-) = range(30)
+    INPUTS_OF_BIN,
+    LABELS,
+    LAG,
+    LAYERS,
+    LISTS,
+    LOADED,
+    LOADS,
+    NEWER,
+    PADDED,
+    PLACES,
+    PLANNED,
+    POSITION,
+    RESTFUL,
+    RESTS,
+    SLEPT,
+    SPIKING_OF_ALL,
+    STATES,
+    SUBSTEPS,
+    SUMS,
+    WEIGHTS,
+    WIDEST,
+)
+from retempo.runtime.engines.sparse.products import BLOCK_WORDS
+from retempo.runtime.engines.sparse.program import Floats, Program, Table
+from retempo.runtime.engines.sparse.relay import RELAY, sizes_of
+from retempo.runtime.engines.sparse.silence import Plan, is_restful
+from retempo.runtime.engines.sparse.tuning import Tuning
+
+_WORD = 8
+_SILENCES = (AT_BOUNDS, AT_POWERS)
 
 
 class Memory:
     """The arrays of `batch` streams, which must live as long as the table that points at them.
 
-    Shapes: `x` `(batch, inputs padded)`, `y` `(batch, labels)`, `values` and `upswing` `(batch,
-    state size)`, `ring` `(batch, places, spiking)`, `counts` `(batch, places, layers)`, `fired`
-    `(batch, spiking)`; see `kernel.step_bin`.
+    For their shapes see `arena.Arena`.
     """
 
-    def __init__(
-        self,
-        program: Program,
-        coefficients: Floats,
-        *,
-        batch: int,
-        inputs: int,
-        labels: int,
-        lag: int,
-        substeps: int,
-        rises: bool,
-    ) -> None:
+    def __init__(self, program: Program, tuning: Tuning, batch: int, inputs: int) -> None:
         # Whole blocks of words, so that silence is passed over many inputs at a time.
         block = 2 * BLOCK_WORDS
         padded = -(-inputs // block) * block
         widest = max(program.widest, padded)
-        places = lag + 1
+        layers = len(program.layers)
         self.program = program
-        self.coefficients = coefficients
         self.x: Floats = np.zeros((batch, padded), np.float32)
-        self.y: Floats = np.zeros((batch, labels), np.float32)
+        self.y: Floats = np.zeros((batch, program.labels), np.float32)
         self.values: Floats = np.zeros((batch, program.state_size), np.float32)
-        self.upswing: Floats = np.zeros((batch, program.state_size if rises else 0), np.float32)
-        self.ring = np.zeros((batch, places, program.spiking), np.int32)
-        self.counts = np.zeros((batch, places, len(program.layers)), np.int64)
         self.fired: Floats = np.zeros((batch, program.spiking), np.float32)
+        self.rest: Table = np.zeros((batch, RESTS), np.int64)
+        self.rest[:, SLEPT] = AWAKE
         self._sums = np.zeros((SUMS, widest), np.float32)
         self._active = np.zeros((LISTS, widest), np.int32)
-        self._loads = np.zeros((LISTS, widest), np.float32)
+        self._carried = np.zeros((LISTS, widest), np.float32)
         self._above = np.zeros((widest + 15) // 8 * 8, np.uint8)
         self.table: Table = np.zeros(ENTRIES, np.int64)
-        self.table[BATCH:AT_LAYERS] = (
-            batch,
-            len(program.layers),
-            padded,
-            program.state_size,
-            self.upswing.shape[1],
-            program.spiking,
-            widest,
-            len(self._above),
-            labels,
-            len(program.weights),
-            len(coefficients),
-            places,
-            lag,
-            substeps,
-            0,
-        )
-        arrays: tuple[NDArray[Any], ...] = (
-            program.layers,
-            program.weights,
-            coefficients,
-            self.x,
-            self.values,
-            self.upswing,
-            self.ring,
-            self.counts,
-            self.fired,
-            self._sums,
-            self._active,
-            self._loads,
-            self._above,
-            self.y,
-        )
-        assert all(array.flags.c_contiguous for array in arrays)  # noqa: S101
-        self.table[AT_LAYERS:] = [array.ctypes.data for array in arrays]
+        self.address: int = self.table.ctypes.data
+        self._floats = self.table.view(np.float64)
+        self.table[[BATCH, LAYERS, INPUTS_OF_BIN, PADDED]] = batch, layers, inputs, padded
+        self.table[[STATES, SPIKING_OF_ALL]] = program.state_size, program.spiking
+        self.table[[WIDEST, ABOVE, LABELS]] = widest, len(self._above), program.labels
+        self.table[[WEIGHTS, RESTFUL]] = len(program.weights), is_restful(program)
+        self._point(AT_LAYERS, program.layers)
+        self._point(AT_WEIGHTS, program.weights)
+        self._point(AT_X, self.x)
+        self._point(AT_Y, self.y)
+        self._point(AT_VALUES, self.values)
+        self._point(AT_FIRED, self.fired)
+        self._point(AT_REST, self.rest)
+        self._point(AT_SUMS, self._sums)
+        self._point(AT_ACTIVE, self._active)
+        self._point(AT_CARRIED, self._carried)
+        self._point(AT_ABOVE, self._above)
+        self._tune(tuning)
 
     def __reduce__(self) -> NoReturn:
         raise TypeError(
@@ -134,55 +109,69 @@ class Memory:
             "save_state and load_state"
         )
 
+    def retune(self, tuning: Tuning, ages: list[int]) -> None:
+        """Go on by other coefficients; spikes of age `k` are from now on `ages[k - 1]` old.
+
+        The streams must be awake.
+        """
+        ring, loads, counts = self.ring, self.loads, self.counts
+        places, position = (int(each) for each in self.table[[PLACES, POSITION]])
+        loaded = bool(self.table[LOADED])
+        self._tune(tuning)
+        often: Floats = np.zeros(self.ring.shape, np.float32)
+        sizes = sizes_of(
+            self.program.layers,
+            self.program.spiking,
+            batch=len(self.values),
+            loaded=loaded,
+            places=places,
+            position=position,
+            to_places=tuning.lag + 1,
+            ages=ages,
+        )
+        arrays = (
+            *(sizes, self.program.layers, ring, loads, counts),
+            *(self.ring, often, self.counts, self._sums[0]),
+        )
+        RELAY.call(self.address, self.address + _WORD, *(id(each) for each in arrays))
+        self.load(often, int(self.table[0]))
+
+    def load(self, often: Floats, youngest: int) -> None:
+        """Take how often each spike of the ring counts; none is younger that counts twice."""
+        if youngest:
+            self.loads: Floats = often
+            self._point(AT_LOADS, often)
+            self.table[[LOADS, LOADED]] = self.program.spiking, self.table[LAG] - youngest + 1
+
+    def plan(self, plan: Plan) -> None:
+        """Take the plan of silence of the coefficients."""
+        self._plan = plan
+        self.table[PLANNED] = self.program.spiking
+        for entry, array in zip(_SILENCES, (plan.bounds, plan.powers), strict=True):
+            self._point(entry, array)
+
+    def _tune(self, tuning: Tuning) -> None:
+        batch, places = len(self.values), tuning.lag + 1
+        self.coefficients = tuning.coefficients
+        self.ring = np.zeros((batch, places, self.program.spiking), np.int32)
+        self.loads = np.zeros((batch, places, 0), np.float32)
+        self.counts: Table = np.zeros((batch, places, len(self.program.layers)), np.int64)
+        self.table[COEFFICIENTS] = len(tuning.coefficients)
+        self.table[[PLACES, LAG, SUBSTEPS]] = places, tuning.lag, tuning.substeps
+        self.table[[POSITION, LOADED, LOADS, PLANNED]] = 0
+        self._floats[NEWER] = tuning.newer
+        self._point(AT_COEFFICIENTS, tuning.coefficients)
+        self._point(AT_RING, self.ring)
+        self._point(AT_LOADS, self.loads)
+        self._point(AT_COUNTS, self.counts)
+        for entry in _SILENCES:
+            self.table[entry] = self.address  # of no length until it is planned
+
+    def _point(self, entry: int, array: NDArray[Any]) -> None:
+        assert array.flags.c_contiguous  # noqa: S101
+        self.table[entry] = array.__array_interface__["data"][0]
+
     @property
     def position(self) -> int:
         """The place of the ring that the next inner step writes."""
         return int(self.table[POSITION])
-
-
-def _lower_pointer(typing: Any, address: Any) -> Any:  # pragma: no cover - compiled
-    """Turn an address into a pointer."""
-    del typing
-
-    def lower(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        del context, signature
-        return builder.inttoptr(arguments[0], cgutils.voidptr_t)
-
-    return types.voidptr(address), lower
-
-
-_pointer: Any = intrinsic(_lower_pointer)
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def step_at(
-    table: Table, begin: int, end: int, newer: float
-) -> None:  # pragma: no cover - compiled
-    """Make the inner steps `begin` to `end` of a bin with the arrays of a `Memory`."""
-    t = table
-    streams, widest, places = t[BATCH], t[WIDEST], t[PLACES]
-    step_bin(
-        carray(_pointer(t[AT_LAYERS]), (t[LAYERS], FIELDS), np.int64),
-        carray(_pointer(t[AT_WEIGHTS]), (t[WEIGHTS],), np.float32),
-        carray(_pointer(t[AT_COEFFICIENTS]), (t[COEFFICIENTS],), np.float32),
-        carray(_pointer(t[AT_X]), (streams, t[PADDED]), np.float32),
-        carray(_pointer(t[AT_X]), (streams, t[PADDED] // 2), np.uint64),
-        t[POSITION],
-        t[LAG],
-        newer,
-        begin,
-        end,
-        t[SUBSTEPS],
-        carray(_pointer(t[AT_VALUES]), (streams, t[STATES]), np.float32),
-        carray(_pointer(t[AT_UPSWING]), (streams, t[RISES]), np.float32),
-        carray(_pointer(t[AT_RING]), (streams, places, t[SPIKING]), np.int32),
-        carray(_pointer(t[AT_COUNTS]), (streams, places, t[LAYERS]), np.int64),
-        carray(_pointer(t[AT_FIRED]), (streams, t[SPIKING]), np.float32),
-        carray(_pointer(t[AT_SUMS]), (SUMS, widest), np.float32),
-        carray(_pointer(t[AT_ACTIVE]), (LISTS, widest), np.int32),
-        carray(_pointer(t[AT_LOADS]), (LISTS, widest), np.float32),
-        carray(_pointer(t[AT_ABOVE]), (t[ABOVE],), np.uint8),
-        carray(_pointer(t[AT_ABOVE]), (t[ABOVE] // 8,), np.uint64),
-        carray(_pointer(t[AT_Y]), (streams, t[LABELS]), np.float32),
-    )
-    t[POSITION] = (t[POSITION] + end - begin) % places

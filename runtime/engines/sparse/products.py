@@ -27,10 +27,12 @@ Words = NDArray[np.uint64]
 # Words of 64 bits that are looked at together; an input is padded to whole blocks of them.
 BLOCK_WORDS = 8
 
-_jit = njit(cache=True, nogil=True, error_model="numpy")
+# Part of `entry`, which alone is kept: see `ahead`.
+jit = njit(error_model="numpy")
+inline = njit(error_model="numpy", forceinline=True)
 
 
-@_jit
+@jit
 def find_active(
     x: Floats, words: Words, active: Index, loads: Floats
 ) -> int:  # pragma: no cover - compiled
@@ -50,37 +52,55 @@ def find_active(
     return found
 
 
-@_jit
-def add_rows(matrix: Floats, rows: Index, out: Floats) -> None:  # pragma: no cover - compiled
-    """Add some rows of a matrix, four at a time: `out` is then loaded and stored as seldom."""
+@jit
+def add_rows(W: Floats, rows: Index, out: Floats) -> None:  # pragma: no cover - compiled
+    """Add some rows of a matrix, four at a time: `out` is then loaded and stored as seldom.
+
+    `W` is flat, its rows as long as `out`.
+    """
+    n = out.shape[0]
     whole = len(rows) // 4 * 4
     for k in range(0, whole, 4):
         a, b, c, d = (
-            matrix[rows[k]],
-            matrix[rows[k + 1]],
-            matrix[rows[k + 2]],
-            matrix[rows[k + 3]],
+            _row(W, rows[k], n),
+            _row(W, rows[k + 1], n),
+            _row(W, rows[k + 2], n),
+            _row(W, rows[k + 3], n),
         )
-        for m in range(out.shape[0]):
+        for m in range(n):
             out[m] += (a[m] + b[m]) + (c[m] + d[m])
     for k in range(whole, len(rows)):
-        a = matrix[rows[k]]
-        for m in range(out.shape[0]):
+        a = _row(W, rows[k], n)
+        for m in range(n):
             out[m] += a[m]
 
 
-@_jit
+@jit
 def add_weighted_rows(
-    matrix: Floats, rows: Index, loads: Floats, out: Floats
+    W: Floats, rows: Index, loads: Floats, out: Floats
 ) -> None:  # pragma: no cover - compiled
-    """Add some rows of a matrix, each as often as `loads` says."""
+    """Add some rows of a matrix, each as often as `loads` says; see `add_rows`."""
+    n = out.shape[0]
     for k in range(len(rows)):
-        a, load = matrix[rows[k]], loads[k]
-        for m in range(out.shape[0]):
+        a, load = _row(W, rows[k], n), loads[k]
+        for m in range(n):
             out[m] += load * a[m]
 
 
-@_jit
+@inline
+def _row(W: Floats, row: int, n: int) -> Floats:  # pragma: no cover - compiled
+    at = np.int64(row) * n
+    return W[at : at + n]
+
+
+@inline
+def copy(values: Floats, to: Floats) -> None:  # pragma: no cover - compiled
+    """Copy values: an assignment of arrays would ask whether they overlap, and allocate."""
+    for m in range(len(values)):
+        to[m] = values[m]
+
+
+@jit
 def add_map(
     row: Table, W: Floats, active: Index, loads: Floats, map_: Floats, out: Floats
 ) -> None:  # pragma: no cover - compiled
@@ -113,7 +133,7 @@ def add_map(
             map_[p * channels + m] = np.float32(0.0)
 
 
-@_jit
+@jit
 def pool(
     row: Table,
     active: Index,

@@ -15,6 +15,8 @@ from retempo.exporters.description import LayerSpec, connection_of
 from retempo.exporters.network import Network
 from retempo.exporters.neurons import neuron_named
 from retempo.exporters.resolution import LayerResolution, Resolution
+from retempo.runtime.engines.sparse.upswings import UPSWINGS
+from retempo.runtime.errors import EngineError
 
 Floats = NDArray[np.float32]
 Table = NDArray[np.int64]
@@ -26,7 +28,7 @@ Table = NDArray[np.int64]
     VARIABLES,
     SPIKING,
     RECURRENT,
-    NONLINEAR,
+    UPSWING,  # 1 + its place in `upswings.UPSWINGS`, 0 where there is none
     W_AT,
     V_AT,
     COEFFICIENTS_AT,
@@ -73,8 +75,15 @@ class Program:
 
     @property
     def widest(self) -> int:
-        """The most inputs or neurons of a layer."""
-        return int(self.layers[:, [INPUTS, NEURONS]].max())
+        """The most inputs, neurons or, of the readout, variables of a layer."""
+        readout = self.layers[-1]
+        sides = self.layers[:, [INPUTS, NEURONS]].max()
+        return int(max(sides, readout[NEURONS] * readout[VARIABLES]))
+
+    @property
+    def labels(self) -> int:
+        """How many neurons the readout has."""
+        return int(self.layers[-1, NEURONS])
 
 
 def program_of(network: Network) -> Program:
@@ -108,14 +117,15 @@ def program_of(network: Network) -> Program:
 def coefficient_rows(row: Table) -> int:
     """How many coefficients each neuron of a layer has; see `coefficients_of`."""
     variables = int(row[VARIABLES])
-    return variables * variables + 4 * variables + 1
+    return variables * variables + (5 if row[UPSWING] else 4) * variables + 1
 
 
 def coefficients_of(program: Program, resolution: Resolution) -> Floats:
     """Return the coefficients of a resolution, flat.
 
     Per layer one row of neurons each for `A[0, 0]`, `A[0, 1]`, ..., then a row a variable of
-    `F gain`, `F bias`, `G` and `R`, then `threshold`.
+    `F gain`, `F bias`, `G` and `R`, then `threshold`; then, where there is an upswing, a row a
+    variable of `N`.
     """
     rows = [
         np.concatenate(_rows_of(row, layer))
@@ -127,6 +137,8 @@ def coefficients_of(program: Program, resolution: Resolution) -> Floats:
 def _rows_of(row: Table, layer: LayerResolution) -> list[NDArray[np.float64]]:
     neurons = int(row[NEURONS])
     parts = [layer.A, layer.F * layer.gain, layer.F * layer.bias, layer.G, layer.R, layer.threshold]
+    if layer.N is not None:
+        parts.append(layer.N)
     return [np.asarray(part, np.float64).reshape(-1, neurons).reshape(-1) for part in parts]
 
 
@@ -138,7 +150,13 @@ def _describe(row: Table, layer: LayerSpec) -> None:
     row[VARIABLES] = neuron.variables
     row[SPIKING] = neuron.spiking
     row[RECURRENT] = neuron.recurrent
-    row[NONLINEAR] = neuron.upswing is not None
+    if neuron.upswing is not None:
+        if neuron.upswing not in UPSWINGS:
+            raise EngineError(
+                f"the engine sparse compiles the upswings that are registered when it is imported; "
+                f"{neuron.name} came later: add it in exporters/neurons, or use the engine onnx"
+            )
+        row[UPSWING] = UPSWINGS.index(neuron.upswing) + 1
     if connection.shape is not None and connection.pool is not None:
         row[POOL] = connection.pool.window
         row[POOL_MAX] = connection.pool.kind == "max"

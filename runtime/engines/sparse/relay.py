@@ -1,0 +1,117 @@
+"""Pending spikes at another time step: the ring laid again, see `runtime.engines.history`."""
+
+import sys
+
+import numpy as np
+from numba.np.numpy_support import carray
+from numpy.typing import NDArray
+
+from retempo.runtime.engines.sparse import products, program
+from retempo.runtime.engines.sparse.ahead import Ahead, data_of, pointer
+from retempo.runtime.engines.sparse.products import Index, jit
+from retempo.runtime.engines.sparse.program import (
+    FIELDS,
+    NEURONS,
+    SPIKES_AT,
+    SPIKING,
+    Floats,
+    Table,
+)
+
+# The head of the list of whole numbers: sizes, then the new age of each age from 1 on.
+BATCH, LAYERS, WIDTH, LOADED, FROM_PLACES, FROM_POSITION, TO_PLACES, AGES = range(8)
+
+
+def relay(
+    sizes: int,
+    layers: int,
+    ring: int,
+    loads: int,
+    counts: int,
+    new_ring: int,
+    new_loads: int,
+    new_counts: int,
+    times: int,
+) -> int:  # pragma: no cover - compiled
+    """Lay the spikes of a ring into a new one, whose position is 0; all array objects by `id`.
+
+    Returns:
+        The youngest new age at which a spike counts more than once, 0 if none does.
+    """
+    s = carray(pointer(data_of(sizes)), (AGES,), np.int64)
+    lag = s[FROM_PLACES] - 1
+    ages = carray(pointer(data_of(sizes)), (AGES + lag,), np.int64)[AGES:]
+    batch, width, places, new_places = s[BATCH], s[WIDTH], s[FROM_PLACES], s[TO_PLACES]
+    rows = carray(pointer(data_of(layers)), (s[LAYERS], FIELDS), np.int64)
+    old = carray(pointer(data_of(ring)), (batch, places, width), np.int32)
+    old_loads = carray(
+        pointer(data_of(loads)), (batch, places, width if s[LOADED] else 0), np.float32
+    )
+    old_counts = carray(pointer(data_of(counts)), (batch, places, s[LAYERS]), np.int64)
+    new = carray(pointer(data_of(new_ring)), (batch, new_places, width), np.int32)
+    often = carray(pointer(data_of(new_loads)), (batch, new_places, width), np.float32)
+    listed = carray(pointer(data_of(new_counts)), (batch, new_places, s[LAYERS]), np.int64)
+    heard = carray(pointer(data_of(times)), (width,), np.float32)
+    youngest = 0
+    for b in range(batch):
+        for k in range(s[LAYERS]):
+            if not rows[k, SPIKING]:
+                continue
+            at, n = rows[k, SPIKES_AT], rows[k, NEURONS]
+            part = heard[at : at + n]
+            part[:] = np.float32(0.0)
+            for age in range(1, lag + 1):
+                place = (s[FROM_POSITION] - age) % places
+                for j in range(at, at + old_counts[b, place, k]):
+                    load = old_loads[b, place, j] if s[LOADED] else np.float32(1.0)
+                    part[old[b, place, j]] += load
+                if age < lag and ages[age] == ages[age - 1]:
+                    continue  # older spikes are heard with these
+                to = -ages[age - 1] % new_places
+                found, most = _list(part, new[b, to, at:], often[b, to, at:])
+                listed[b, to, k] = found
+                if most > np.float32(1.0) and (youngest == 0 or ages[age - 1] < youngest):
+                    youngest = ages[age - 1]
+    return youngest
+
+
+@jit
+def _list(
+    times: Floats, spikes: Index, loads: Floats
+) -> tuple[int, np.float32]:  # pragma: no cover - compiled
+    """List what is not 0, and set it to 0; returns how many there are and the highest."""
+    found, most = 0, np.float32(0.0)
+    for m in range(len(times)):
+        if times[m] != np.float32(0.0):
+            spikes[found], loads[found] = m, times[m]
+            most = max(most, times[m])
+            times[m] = np.float32(0.0)
+            found += 1
+    return found, most
+
+
+def relay_numpy(history: NDArray[np.float32], ages: list[int], lag: int) -> NDArray[np.float32]:
+    """Return the history `(lag, batch, neurons)`, newest first, that another becomes: plain."""
+    moved = np.zeros((lag, *history.shape[1:]), np.float32)
+    for age, spikes in zip(ages, history, strict=True):
+        moved[age - 1] += spikes
+    return moved
+
+
+RELAY = Ahead(relay, [sys.modules[__name__], products, program, sys.modules[Ahead.__module__]])
+
+
+def sizes_of(
+    program_layers: Table,
+    width: int,
+    *,
+    batch: int,
+    loaded: bool,
+    places: int,
+    position: int,
+    to_places: int,
+    ages: list[int],
+) -> NDArray[np.int64]:
+    """Return the list of whole numbers that `relay` takes."""
+    head = [batch, len(program_layers), width, loaded, places, position, to_places]
+    return np.array([*head, *ages], np.int64)
