@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from io import StringIO
+from itertools import pairwise
 
 import msgspec
 import numpy as np
@@ -75,9 +76,9 @@ def test_a_stream_that_changes_its_step_loses_nothing(
     steps = decisions[:-1]
     ends = [d.t_us for d in steps]
     assert all(d.t_us % d.dt_us == 0 for d in steps)
-    assert [b - a for a, b in zip(ends, ends[1:], strict=False)] == [d.dt_us for d in steps[1:]]
+    assert [b - a for a, b in pairwise(ends)] == [d.dt_us for d in steps[1:]]
     lengths = [1_000, *(d.dt_us for d in steps)]
-    assert counters.switches == sum(a != b for a, b in zip(lengths, lengths[1:], strict=False))
+    assert counters.switches == sum(a != b for a, b in pairwise(lengths))
 
 
 @every_engine
@@ -89,13 +90,7 @@ def test_a_silent_readout_does_not_care_at_what_step_it_is_read(engine: str) -> 
         pipeline = elastic(engine).open("s", GEOMETRY)
         told = list(pipeline.feed(replace(chunk, t_end_us=40_000), 0.0))
         pipeline.change_step(later_us)
-        silence = EventChunk(
-            chunk.t_us[:0],
-            120_000,
-            x=chunk.x[:0],
-            y=chunk.y[:0],
-            on=chunk.on[:0],  # type: ignore[index]
-        )
+        silence = no_events(GEOMETRY, 120_000)
         told += pipeline.feed(silence, 0.0)
         (last,) = (d for d in told if d is not None and d.t_us == 120_000)
         assert last.dt_us == later_us
@@ -139,7 +134,7 @@ def test_what_is_shed_is_counted_and_leaves_a_gap(engine: str, reset: bool) -> N
 class Loaded:
     """A server whose every step takes long on the clock by hand."""
 
-    def __init__(self, policy: Policy, step_us: float, *, sends: int = 600) -> None:
+    def __init__(self, policy: Policy, step_us: float) -> None:
         self.now_us, self.decisions, self.log = 0.0, list[Decision](), StringIO()
         slow = replace(elastic("sparse"), overload=Overload(policy), clock_us=lambda: self.now_us)
         inner = slow.engine

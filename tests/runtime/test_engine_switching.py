@@ -20,7 +20,7 @@ from retempo.runtime.sparse_bins import with_zeros, without_zeros
 from tests.builders import LINEAR, exactly_summed, make_inputs, make_network, seeds
 from tests.runtime.any_engine import ON_CPU, load_any
 
-SWITCHING = ["onnx", ON_CPU]
+SWITCHING = ["onnx", "sparse", ON_CPU]
 every_engine = pytest.mark.parametrize("name", SWITCHING)
 # Of the source's 10 ms: whole and fractional lags, coarser bins, bins of several inner steps.
 dts_us = st.sampled_from([10_000, 5_000, 3_000, 2_000, 1_000, 700, 20_000, 25_000])
