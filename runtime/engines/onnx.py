@@ -152,9 +152,9 @@ class OnnxEngine:
         return state.total
 
     def _step_once(self, state: OnnxState) -> Vector:
-        state.ring.hear(state.heard)
+        row = state.ring.hear(state.heard)
         self._run(state.bindings[state.turn])
-        state.ring.keep(state.fired)
+        row[:] = state.fired
         state.turn ^= 1
         return state.y
 

@@ -17,29 +17,28 @@ class SpikeRing:
     the end.
     """
 
-    __slots__ = ("_newer", "_scratch", "oldest", "rows")
+    __slots__ = ("_last", "_newer", "_scratch", "oldest", "rows")
 
     def __init__(self, rows: Vector, lag: float) -> None:
         self.rows = rows
         self.oldest = 0
+        self._last = len(rows) - 1
         # What the second oldest row weighs; 0 where the lag is whole.
         self._newer = np.float32(math.ceil(lag) - lag)
         self._scratch = np.empty(rows.shape[1] if self._newer else 0, np.float32)
 
-    def hear(self, heard: Vector) -> None:
-        """Write what the next step hears."""
-        rows, oldest = self.rows, self.oldest
-        if not self._newer:
-            np.copyto(heard, rows[oldest])
-            return
-        np.multiply(rows[oldest], np.float32(1.0) - self._newer, out=heard)
-        np.multiply(rows[(oldest + 1) % len(rows)], self._newer, out=self._scratch)
-        np.add(heard, self._scratch, out=heard)
-
-    def keep(self, fired: Vector) -> None:
-        """Take the spikes of a step in the place of the row that it heard last."""
-        self.rows[self.oldest] = fired
-        self.oldest = (self.oldest + 1) % len(self.rows)
+    def hear(self, heard: Vector) -> Vector:
+        """Write what the next step hears; returns the row that its spikes shall be written to."""
+        oldest = self.oldest
+        row: Vector = self.rows[oldest]
+        self.oldest = after = oldest + 1 if oldest < self._last else 0
+        if self._newer:
+            np.multiply(row, np.float32(1.0) - self._newer, out=heard)
+            np.multiply(self.rows[after], self._newer, out=self._scratch)
+            np.add(heard, self._scratch, out=heard)
+        else:
+            heard[:] = row
+        return row
 
     def oldest_first(self, count: int) -> Vector:
         """Return a copy of the `count` oldest rows, in the order in which they are heard."""

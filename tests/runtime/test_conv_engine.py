@@ -13,7 +13,7 @@ from tests.conv_builders import make_conv_network
 from tests.runtime.test_engines import Reference, engine_at, every_engine
 
 
-@every_engine
+@pytest.mark.parametrize("name", ["onnx", "sparse"])
 @pytest.mark.parametrize("neuron", ["lif", "radlif"])
 @pytest.mark.parametrize("kind", ["average", "max"])
 @pytest.mark.parametrize(
