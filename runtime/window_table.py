@@ -164,7 +164,7 @@ class Window:
             self.values,
         )
         assert all(array.flags.c_contiguous for array in arrays)  # noqa: S101
-        self.table[AT_COLUMNS:] = [array.ctypes.data for array in arrays]
+        self.table[AT_COLUMNS:] = [array.__array_interface__["data"][0] for array in arrays]
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a window holds addresses and cannot be copied; feed another binner")
