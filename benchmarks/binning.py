@@ -32,8 +32,6 @@ LATENESS_US = 2_000
 EVENT_BYTES = 8 + 2 + 2 + 1
 # Places that np.bincount holds at once: beyond them its counts would not fit into memory.
 _PLACES = 1 << 24
-# np.add.at is slow and its speed does not depend on how many.
-_FEW = EVENTS // 10
 
 Run = Callable[[], int]
 
@@ -60,9 +58,8 @@ class Scene:
         self.bins = t_us // DT_US
         self.inputs_at: NDArray[np.int64] = (on * np.int64(height) + y) * width + x
 
-    def places(self) -> list[NDArray[np.int64]]:
-        """Where each event belongs, a stretch of bins at a time."""
-        most = max(_PLACES // self.inputs, 1)
+    def places(self, most: int) -> list[NDArray[np.int64]]:
+        """Where each event belongs, a stretch of `most` bins at a time."""
         edges = np.searchsorted(self.bins, np.arange(0, self.bins[-1] + most, most))
         return [
             (self.bins[a:b] - self.bins[a]) * self.inputs + self.inputs_at[a:b]
@@ -95,13 +92,15 @@ def by_bincount(places: list[NDArray[np.int64]]) -> Run:
     return run
 
 
-def by_add_at(places: NDArray[np.int64], size: int) -> Run:
-    """np.add.at of ready places into one array."""
-    counts = np.zeros(size, np.float32)
+def by_add_at(places: list[NDArray[np.int64]], inputs: int) -> Run:
+    """np.add.at of ready places into one row, a bin at a time."""
+    row = np.zeros(inputs, np.float32)
 
     def run() -> int:
-        np.add.at(counts, places, np.float32(1.0))
-        return len(places)
+        for part in places:
+            np.add.at(row, part, np.float32(1.0))
+            row[:] = 0.0
+        return sum(map(len, places))
 
     return run
 
@@ -131,15 +130,16 @@ def rates(runs: dict[str, Run]) -> dict[str, NDArray[np.float64]]:
 
 def measure(scene: Scene, limit: float) -> None:
     """Print a row for each run of a scene."""
-    places = scene.places()
+    many, singly = scene.places(max(_PLACES // scene.inputs, 1)), scene.places(1)
     measured = rates(
         {
             "lists": fed(Binner, scene, scene.plain),
             "lists, mask": fed(Binner, scene, scene.masked),
             "rows": fed(RowBinner, scene, scene.plain),
             "rows, mask": fed(RowBinner, scene, scene.masked),
-            "np.bincount": by_bincount(places),
-            "np.add.at": by_add_at(places[0][:_FEW], int(places[0].max()) + 1),
+            "np.bincount": by_bincount(many),
+            "np.bincount, bin by bin": by_bincount(singly),
+            "np.add.at, bin by bin": by_add_at(singly, scene.inputs),
         }
     )
     rival = measured["np.bincount"]

@@ -73,6 +73,7 @@ def merge_row(
 def list_row(
     row: Bins,
     words: Words,
+    whole: bool,
     meaning: int,
     length: np.float32,
     inputs: Index,
@@ -81,10 +82,21 @@ def list_row(
 ) -> int:  # pragma: no cover - compiled
     """List the entries of a row from `at` on, clear it, and return where the list ends.
 
-    Shapes: `row` and `words` as in `merge_row`; `inputs` and `values` have room for the list.
+    Those that are marked or, by `whole`, all of them: without a branch, since in a crowded row it
+    is not to be foreseen which inputs are active.
+
+    Shapes: `row` and `words` as in `merge_row`; `inputs` and `values` have room for the list and,
+    by `whole`, for one more.
     """
     end = np.uint64(at)
-    for w in range(len(words)):
+    if whole:
+        for k in range(len(row)):
+            inputs[end] = k
+            values[end] = row[k]
+            end += np.uint64(row[k] != _NOTHING)
+        row[:] = _NOTHING
+        words[:] = 0
+    for w in range(0 if whole else len(words)):
         word = words[w]
         if word == 0:
             continue
@@ -123,6 +135,7 @@ def merge_row_numpy(row: Bins, words: Words, into: Bins, into_words: Words, peak
 def list_row_numpy(
     row: Bins,
     words: Words,
+    whole: bool,
     meaning: int,
     length: np.float32,
     inputs: Index,
@@ -130,6 +143,7 @@ def list_row_numpy(
     at: int,
 ) -> int:
     """Do what `list_row` does: its plain twin."""
+    del whole
     found = np.flatnonzero(row)
     end = at + len(found)
     inputs[at:end] = found

@@ -80,6 +80,9 @@ def advance(
             return True
         if not t[STARTED] and not _start(t, events):
             return False
+        if t[LATEST] < t[FIRST]:
+            # Nothing is open: rows that begin in the first slot are given together.
+            t[HEAD] = 0
         binned = t[BINNED]
         t[POSITION] = _count(t, events, listed)
         if t[BINNED] > binned:
@@ -195,7 +198,6 @@ def _close(t: Table, listed: bool | None) -> bool:  # pragma: no cover - compile
         if filled[slot]:
             gather(t, slot)
             filled[slot] = 0
-            t[GROUP_FILLED] = 1
         _move_on(t)
         if t[FIRST] == t[GROUP_END]:
             give(t, slot)

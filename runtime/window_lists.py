@@ -38,13 +38,20 @@ from retempo.runtime.window_table import (
     Table,
 )
 
+# What a group holds besides nothing: entries that are marked, or a row to look at as a whole.
+MARKED, WHOLE = 1, 2
+
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def gather(t: Table, slot: int) -> None:  # pragma: no cover - compiled
     """Merge the rows of a bin: into its first, or into those of the bins that it is closed with."""
     window, words = window_of(t), marks_of(t)
     begin, end = slot * t[PARTS], (slot + 1) * t[PARTS]
+    t[GROUP_FILLED] = MARKED
     if filled_of(t)[slot] >= t[INPUTS] // CROWDED:
+        if t[GATHER] == 1 and t[PARTS] == 1:
+            t[GROUP_FILLED] = WHOLE
+            return
         for row in range(begin, end):
             mark_row(window[row], words[row])
     if t[GATHER] > 1:
@@ -61,14 +68,16 @@ def give(t: Table, slot: int) -> None:  # pragma: no cover - compiled
     """List what has been gathered as the next bin of the block."""
     if t[GROUP_FILLED]:
         length = np.float32(t[GATHER] * t[DT] / t[BIN_UNIT])
-        inputs = carray(pointer(t[AT_INPUTS]), (t[MOST_ENTRIES],), np.int32)
-        values = carray(pointer(t[AT_VALUES]), (t[MOST_ENTRIES],), np.float32)
+        inputs = carray(pointer(t[AT_INPUTS]), (t[MOST_ENTRIES] + 1,), np.int32)
+        values = carray(pointer(t[AT_VALUES]), (t[MOST_ENTRIES] + 1,), np.float32)
         if t[GATHER] > 1:
             row, marks = _gathered_of(t)
         else:
             row, marks = window_of(t)[slot * t[PARTS]], marks_of(t)[slot * t[PARTS]]
         at = t[BLOCK_ENTRIES]
-        t[BLOCK_ENTRIES] = list_row(row, marks, t[MEANING], length, inputs, values, at)
+        t[BLOCK_ENTRIES] = list_row(
+            row, marks, t[GROUP_FILLED] == WHOLE, t[MEANING], length, inputs, values, at
+        )
     starts = carray(pointer(t[AT_STARTS]), (t[MOST_BINS] + 1,), np.int64)
     if t[BLOCK_BINS] == 0:
         t[BLOCK_FIRST] = t[GROUP_END] // t[GATHER] - 1

@@ -121,8 +121,8 @@ class Window:
         self.rows: Bins = np.zeros((opened, parts, layout.inputs), np.float32)
         self.starts = np.zeros(_MOST_BINS + 1, np.int64)
         most_entries = layout.inputs + _MOST_ENTRIES if listed else 0
-        self.inputs = np.zeros(most_entries, np.int32)
-        self.values: Bins = np.zeros(most_entries, np.float32)
+        self.inputs = np.zeros(most_entries + 1, np.int32)
+        self.values: Bins = np.zeros(most_entries + 1, np.float32)
         self._marks: Words = np.zeros((opened * parts, words), np.uint64)
         self._filled = np.zeros(opened, np.int64)
         self._gathered = np.zeros(layout.inputs if listed else 0, np.float32)
@@ -164,7 +164,7 @@ class Window:
             self.values,
         )
         assert all(array.flags.c_contiguous for array in arrays)  # noqa: S101
-        self.table[AT_COLUMNS:] = [array.ctypes.data for array in arrays]
+        self.table[AT_COLUMNS:] = [array.__array_interface__["data"][0] for array in arrays]
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a window holds addresses and cannot be copied; feed another binner")

@@ -55,18 +55,21 @@ def test_merging_is_its_twin_and_leaves_nothing(seed: int, inputs: int, peak: bo
     assert results[0] == results[1]
 
 
-@given(seeds, sizes, st.sampled_from([AS_IT_IS, AS_ONE, AS_RATE]), st.integers(0, 9))
+@given(seeds, sizes, st.booleans(), st.sampled_from([AS_IT_IS, AS_ONE, AS_RATE]), st.integers(0, 9))
 def test_listing_is_its_twin_and_leaves_nothing(
-    seed: int, inputs: int, meaning: int, at: int
+    seed: int, inputs: int, whole: bool, meaning: int, at: int
 ) -> None:
+    """By its marks, or as a whole without them."""
     results = []
     for kernel in (list_row, list_row_numpy):
         row, words = draw_row(np.random.default_rng(seed), inputs)
-        listed, values = np.full(at + inputs, -1, np.int32), np.full(at + inputs, -1, np.float32)
-        end = kernel(row, words, meaning, np.float32(3.7), listed, values, at)
+        words[:] = 0 if whole else words
+        room = at + inputs + 1
+        listed, values = np.full(room, -1, np.int32), np.full(room, -1, np.float32)
+        end = kernel(row, words, whole, meaning, np.float32(3.7), listed, values, at)
         assert not row.any()
         assert not words.any()
-        results.append((end, listed.tolist(), values.tolist()))
+        results.append((end, listed[:end].tolist(), values[:end].tolist()))
     assert results[0] == results[1]
 
 
@@ -77,6 +80,6 @@ def test_what_a_count_means(meaning: int, values: list[float]) -> None:
     row, words = np.zeros(130, np.float32), np.zeros(3, np.uint64)
     row[[2, 129]], words[[0, 2]] = (3.0, 1.0), (4, 2)
     inputs, listed = np.zeros(130, np.int32), np.zeros(130, np.float32)
-    assert list_row(row, words, meaning, np.float32(2.0), inputs, listed, 0) == 2
+    assert list_row(row, words, False, meaning, np.float32(2.0), inputs, listed, 0) == 2
     assert inputs[:2].tolist() == [2, 129]
     assert listed[:2].tolist() == values
