@@ -11,7 +11,7 @@ Policy = Literal["block", "coarsen", "shed_oldest", "reset"]
 
 # How fast two clocks may drift apart: the smallest delay seen is forgotten at this pace.
 _DRIFT = 1e-4
-# A change of the step is given so long to tell, unless the stream falls back further at once.
+# A change of the step is given so long to tell, unless the stream falls back as far again.
 _SETTLE_US = 100_000
 # Going back is a step of about twice the work: it is tried only where that leaves room.
 _ROOM = 0.45
@@ -90,7 +90,8 @@ def govern(
     """
     if behind_us > overload.behind_us:
         settled = now_us - rung.changed_us >= _SETTLE_US
-        if rung.index == highest or not (settled or behind_us > rung.behind_us):
+        falling = behind_us > rung.behind_us + overload.behind_us
+        if rung.index == highest or not (settled or falling):
             return replace(rung, calm_since_us=None)
         patience_us = rung.patience_us or float(overload.calm_us)
         if rung.refined and now_us - rung.changed_us < patience_us:

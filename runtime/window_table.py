@@ -21,7 +21,7 @@ Table = NDArray[np.int64]
 WINDOW_BYTES = 1 << 19
 _MOST_OPEN = 64
 # Bins of one block: whoever steps them looks up in between.
-_MOST_BINS = 256
+_MOST_BINS = 64
 _MOST_ENTRIES = 1 << 15
 
 # Behind what `runtime.binning` counts: what is told of a call, then where the stream stands.

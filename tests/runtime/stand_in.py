@@ -109,6 +109,12 @@ class CountingPipeline:
         )
 
 
+class NoEngine:
+    """What the log says of an engine."""
+
+    name, why = "stand-in", "there is no network"
+
+
 @dataclass
 class CountingDeployment:
     """Opens counting pipelines for one grid."""
@@ -119,6 +125,7 @@ class CountingDeployment:
     ladder: dict[int, Any] = field(default_factory=dict)
     batch: int = 1
     wait_us: int = 0
+    engine: NoEngine = field(default_factory=NoEngine)
 
     def step(self, jobs: Any) -> list[tuple[Any, float]]:
         return [(NOTHING, 0.0)] * len(jobs)
