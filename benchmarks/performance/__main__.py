@@ -8,6 +8,7 @@ for real recordings.
 
 import argparse
 import importlib
+import signal
 import sys
 import tempfile
 import time
@@ -48,6 +49,8 @@ def main() -> int:
         parser.error(f"{arguments.data_root} is no folder; --data-root names that of nmnist")
     if arguments.check:
         return _check(arguments.parts or GUARDED, arguments.out, arguments.data_root)
+    # An exception ends the processes that a part has started; a bare signal would leave them.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     for name in arguments.parts or PARTS:
         part = _measured(name, arguments.out, arguments.data_root, quick=arguments.quick)
         results = merged(load_results(arguments.out), {name: part}, PARTS)

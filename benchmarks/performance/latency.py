@@ -36,7 +36,8 @@ the latency runs from there until the third process holds the decision.
   {grid:.0f} us on average is the wait for that grid.
 - `EventCV, one process`: its reader's windows of 1 ms as polarity histograms, downsampled by 2
   within, and a `StatefulModel` of the same network; no other process, no socket. Each window is
-  asked for when it is over. Its windows begin with the first event.
+  asked for when it is over. Its windows begin with the first event. The recordings are given as
+  DAT, the format that it is fastest with.
 - `pyzmq, tonic, snnTorch`: a publisher sends each bin the moment it is over -> PUSH/PULL over ipc
   -> tonic ToFrame -> two RLeaky of 128 in inference mode on one thread -> PUB/SUB over ipc."""
 
@@ -114,11 +115,11 @@ def _eventcv(paths: list[Path]) -> NDArray[np.float64]:
     own = load_step(MODEL)
     network, resolution = network_of(own), own.resolution(1_000, "integral")
     at_1_ms = parse_step(build_step(network, resolution).SerializeToString(), "1ms.onnx")
-    write = next(known.write for known in FORMATS if known.name == "EVT2")
+    write = next(known.write for known in FORMATS if known.name == "DAT")
     assert write is not None
     with scratch() as folder:
         (folder / "bare.onnx").write_bytes(bare_graph(at_1_ms))
-        copies = [folder / f"{path.stem}.raw" for path in paths]
+        copies = [folder / f"{path.stem}.dat" for path in paths]
         for path, copy in zip(paths, copies, strict=True):
             source = open_recording(path)
             write(copy, source.geometry, iter(source))

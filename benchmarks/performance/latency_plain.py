@@ -21,7 +21,7 @@ _SIZE = (17, 17, 2)
 def plain_publish(endpoint: str, out: str, *paths: str) -> None:
     """Send the events of each bin in one message, the moment the bin is over."""
     context = zmq.Context()
-    socket = context.socket(zmq.PUSH)
+    socket = _unbounded(context, zmq.PUSH)
     socket.connect(endpoint)
     paces: dict[str, Pace] = {}
     for number, path in enumerate(paths):
@@ -52,7 +52,7 @@ def plain_loop(endpoint: str, decisions: str) -> None:
 
     torch.set_num_threads(1)
     context = zmq.Context()
-    feed, published = context.socket(zmq.PULL), context.socket(zmq.XPUB)
+    feed, published = _unbounded(context, zmq.PULL), _unbounded(context, zmq.XPUB)
     feed.bind(endpoint)
     published.bind(decisions)
     frames = ToFrame(sensor_size=_SIZE, n_time_bins=1)
@@ -87,7 +87,7 @@ def plain_loop(endpoint: str, decisions: str) -> None:
 def plain_listen(decisions: str, out: str) -> None:
     """Wait for labels."""
     context = zmq.Context()
-    socket = context.socket(zmq.SUB)
+    socket = _unbounded(context, zmq.SUB)
     socket.subscribe(b"")
     socket.connect(decisions)
     say_ready()
@@ -102,3 +102,14 @@ def plain_listen(decisions: str, out: str) -> None:
     socket.close()
     context.term()
     save(out, arrivals)
+
+
+def _unbounded(context: "zmq.Context[zmq.Socket[bytes]]", kind: int) -> "zmq.Socket[bytes]":
+    """A socket without high-water marks: beyond them it drops messages, the last one too.
+
+    A bound one that is full when its peer closes loses what the kernel still holds.
+    """
+    socket = context.socket(kind)
+    socket.set(zmq.SNDHWM, 0)
+    socket.set(zmq.RCVHWM, 0)
+    return socket

@@ -50,7 +50,7 @@ def lines(
     axis.set_xlabel(axes[0])
     axis.set_ylabel(axes[1])
     axis.grid(alpha=0.3, which="both")
-    axis.legend(fontsize=8, frameon=False)
+    figure.legend(loc="outside upper left", ncols=3, fontsize=8, frameon=False)
     return _saved(figure, axis, path)
 
 
@@ -66,7 +66,7 @@ def distributions(path: Path, measured: Mapping[str, Sequence[float]], label: st
     axis.set_xlabel(label)
     axis.set_ylabel("share of decisions that come later")
     axis.grid(alpha=0.3, which="both")
-    axis.legend(fontsize=8, frameon=False)
+    figure.legend(loc="outside upper left", ncols=3, fontsize=8, frameon=False)
     return _saved(figure, axis, path)
 
 
