@@ -48,7 +48,6 @@ format: $(VENV)/.full
 bench: $(BENCH)/.made
 	$(BENCH)/bin/python -m benchmarks.performance --data-root $(DATA_ROOT)
 	$(BENCH)/bin/python -m benchmarks.step_latency | tee docs/results/step-latency.md
-	$(BENCH)/bin/python -m benchmarks.binning | tee docs/results/binning.md
 	$(BENCH)/bin/python -m benchmarks.cochlea | tee docs/results/cochlea.md
 
 bench-check: $(BENCH)/.made

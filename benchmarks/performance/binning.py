@@ -23,9 +23,10 @@ Events of a 640x480 sensor at {rate:.0f} Mev/s, half of them in runs along a row
 1 ms. Millions of events a second of wall time, medians over {rounds} rounds in turn with the 10th
 to 90th percentile; all rivals run on one thread, but for evlib, which takes what it gets.
 
-- 48x64x2: {small:,} events. `Binner` is what a live stream goes through: chunks of 65,536
+- 48x64x2: {small:,} events. `rows` and `lists` are what a stream goes through: chunks of 65,536
   events, bounds and lateness looked at for each, a mask of 300 pixels, 1 ms of lateness,
-  downsampled by 10. `kernel whole` is one call into a new array of all bins, with bounds and
+  downsampled by 10; `rows` is what np.bincount makes, a dense bin a millisecond, `lists` the
+  active inputs of each as the engine `sparse` takes them. `kernel whole` is one call into a new array of all bins, with bounds and
   mask. Rivals check nothing and know the events to be in order. tonic and evlib get what they
   take (structured array, divided addresses; int64 columns) before the clock starts, dv-processing
   its stores; it and faery get {short:,} events. np.bincount works bin by bin, in the cache.
@@ -34,7 +35,7 @@ to 90th percentile; all rivals run on one thread, but for evlib, which takes wha
   of tonic and np.add.at int16, evlib's uint8, np.bincount's int64. EventCV yields window by window.
 
 Reading memory one after the other goes at {limit:.1f} GB/s here (np.max of 512 MB). At 13 bytes an
-event `Binner` reads {read:.1f} GB/s of columns, {share:.0%} of that."""
+event `rows` reads {read:.1f} GB/s of columns, {share:.0%} of that."""
 
 
 def measure(folder: Path, _data: Path, *, quick: bool = False) -> Part:

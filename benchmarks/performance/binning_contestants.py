@@ -12,8 +12,10 @@ from benchmarks.performance.event_streams import GEOMETRY, Events
 from benchmarks.performance.measure import Run
 from retempo.exporters.description import GridSpec, InputSpec
 from retempo.runtime.binner import Binner
-from retempo.runtime.binning import bin_events, layout_of, new_counts
+from retempo.runtime.binning import BINNED, FOREVER, MASKED, bin_events, new_counts
 from retempo.runtime.counters import Counters
+from retempo.runtime.layout import layout_of
+from retempo.runtime.rows import RowBinner
 
 DT_US = 1_000
 STEP = 10
@@ -38,33 +40,39 @@ def _layout(step: int, *, masked: bool) -> Any:
     return layout_of(InputSpec(GridSpec(GEOMETRY.width, GEOMETRY.height, 2), downsample=step), mask)
 
 
-def binner(events: Events) -> Run:
-    """`Binner`: what a stream goes through, with bounds, lateness and mask."""
-    layout, chunks = _layout(STEP, masked=True), events.chunks
+def stream(kind: type[Binner] | type[RowBinner]) -> Callable[[Events], Run]:
+    """What a stream goes through, chunk by chunk, with bounds, lateness and mask."""
 
-    def run() -> object:
-        counters = Counters()
-        binned = Binner(layout, DT_US, counters, lateness_us=DT_US)
-        for chunk in chunks:
-            for _ in binned.feed(chunk):
+    def make(events: Events) -> Run:
+        layout, chunks = _layout(STEP, masked=True), events.chunks
+
+        def run() -> object:
+            counters = Counters()
+            binned = kind(layout, DT_US, counters, lateness_us=DT_US)
+            for chunk in chunks:
+                for _ in binned.feed(chunk):
+                    pass
+            for _ in binned.finish():
                 pass
-        for _ in binned.finish():
-            pass
-        return counters.binned + counters.masked
+            return counters.binned + counters.masked
 
-    return run
+        return run
+
+    return make
 
 
 def kernel(step: int, *, masked: bool) -> Callable[[Events], Run]:
     """`bin_events` once, into a new array of all bins."""
 
     def make(events: Events) -> Run:
-        layout, columns = _layout(step, masked=masked), events.columns
+        layout = _layout(step, masked=masked)
 
         def run() -> object:
             counts, window = new_counts(), np.zeros((events.bins, layout.inputs), np.float32)
-            bin_events(*columns, 0, 0, 0, DT_US, 1, None, *layout.arrays, window, counts)
-            return int(counts[0] + counts[3])
+            filled, time = np.zeros(events.bins, np.int64), (DT_US, 1, 1, events.bins, FOREVER)
+            ours = (window, None, filled, counts)
+            bin_events(events.columns, 0, 0, 0, *time, *layout.arrays, *ours)
+            return int(counts[BINNED] + counts[MASKED])
 
         return run
 
@@ -213,7 +221,8 @@ def faery_regular(events: Events) -> Run:
 
 # The first is ours, that the ratios are of.
 SMALL: dict[str, Contestant] = {
-    "retempo, Binner": Contestant(binner),
+    "retempo, rows": Contestant(stream(RowBinner)),
+    "retempo, lists": Contestant(stream(Binner)),
     "retempo, kernel whole": Contestant(kernel(STEP, masked=True)),
     "np.bincount, bin by bin": Contestant(bincount_by_bin),
     "np.add.at": Contestant(add_at(STEP)),
