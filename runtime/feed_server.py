@@ -137,6 +137,7 @@ class FeedServer:
             inbox=Inbox.at(message),
             stepped=message.sequence - 1,
         )
+        self._rounds.begin(stream, self._streams.values())
         self._streams[message.stream] = stream
         self.report.streams += 1
         self._log.info("stream_opened", stream=stream.name, geometry=str(message.geometry))

@@ -4,7 +4,7 @@ So a stream that sends much, or whose silence is long, holds none of the others 
 block. Due blocks of several streams are stepped together where the engine gains by that.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -63,6 +63,15 @@ class Rounds:
         self._ready: dict[str, FeedStream] = {}
         self._busy = _Busy()
         self._steps_us = tuple(sorted(deployment.ladder))
+
+    def begin(self, stream: FeedStream, others: Iterable[FeedStream]) -> None:
+        """Let a stream begin at the finest time step of those that are open: the load is shared."""
+        index = min((other.rung.index for other in others), default=0)
+        if index:
+            now_us = self._deployment.clock_us()
+            calm_us = float(self._deployment.overload.calm_us)
+            stream.rung = Rung(index, now_us, patience_us=calm_us)
+            stream.pipeline.change_step(self._steps_us[index])
 
     def add(self, stream: FeedStream, message: Waiting) -> None:
         """Let a message wait for its stream's turn."""

@@ -202,6 +202,19 @@ def test_a_stream_that_falls_behind_coarsens_and_comes_back() -> None:
     assert (climbed["dt_us"], back["dt_us"]) == (2_000, 1_000)
 
 
+def test_a_stream_that_opens_under_load_begins_where_the_others_stand() -> None:
+    loaded = Loaded("coarsen", 1_500.0)
+    loaded.play(milliseconds(0, 200))
+    second = Cursor("second", GEOMETRY, 2)
+    loaded.server.receive(b"me", encode_message("open", no_events(GEOMETRY, 0), second))
+    (first, *_) = milliseconds(0, 1)
+    piece = replace(first, t_end_us=5_000)
+    loaded.server.receive(b"me", encode_message("events", piece, second))
+    while loaded.server.rest_us() is not None:
+        loaded.server.turn()
+    assert {d.dt_us for d in loaded.decisions if d.stream == "second"} == {2_000}
+
+
 def test_a_stream_that_sheds_keeps_up_and_counts_what_it_left_out() -> None:
     for policy in ("shed_oldest", "reset"):
         loaded = Loaded(policy, 1_500.0)
