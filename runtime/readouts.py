@@ -29,20 +29,24 @@ def _bin(dt_us: int, span_us: int) -> Readout:
 def _mean(dt_us: int, span_us: int) -> Readout:
     """The mean since the stream began: as the networks of arXiv 2411.04760 are read."""
     del span_us
-    total: Scores | float = 0.0
+    total: Scores = np.zeros((1, 1))
     weight = 0.0
 
     def read(y: Outputs, bin_us: int) -> Scores:
         nonlocal total, weight
-        scores = y.astype(np.float64)
         worth = bin_us / dt_us
+        if len(y) == 1:
+            # The one bin of a live stream, without the work that many take.
+            total = total + (y if worth == 1.0 else worth * y.astype(np.float64))
+            weight += worth
+            return np.asarray(total / weight)
+        scores = y.astype(np.float64)
         if worth != 1.0:
             scores *= worth
         # One sum after the other: so they round as they do bin by bin.
-        scores[0] += total
-        if len(scores) > 1:
-            np.cumsum(scores, axis=0, out=scores)
-        total = scores[-1].copy()
+        scores[0] += total[0]
+        np.cumsum(scores, axis=0, out=scores)
+        total = scores[-1:].copy()
         weights = weight + worth * np.arange(1, len(scores) + 1)[:, np.newaxis]
         weight += worth * len(scores)
         scores /= weights

@@ -21,7 +21,7 @@ class Slice:
 def slices(chunks: Iterable[EventChunk], slice_us: int) -> Iterator[Slice]:
     """Cut a stream into slices of event time; silence becomes slices without events.
 
-    The grid of slices begins at the first event. No event, order or loss changes; the watermarks
+    Slices end at whole multiples of their length, as bins do. No event, order or loss changes; the watermarks
     are as late as the events still to come allow, but never later than the slice is due: what a
     live sensor could not know is not told early.
 
@@ -46,7 +46,7 @@ class _Cutter:
     def cut(self, chunk: EventChunk) -> Iterator[Slice]:
         if self._reached_us is None:
             self._reached_us = int(chunk.t_us[0]) if len(chunk) else chunk.t_end_us
-            self._due_us = self._reached_us + self._slice_us
+            self._due_us = (self._reached_us // self._slice_us + 1) * self._slice_us
             self._told_us = min(self._reached_us, _earliest(chunk))
         lost = chunk.lost
         if len(chunk):

@@ -23,9 +23,11 @@ from retempo.runtime.feed import Credit, Ended, Reply
 from retempo.runtime.feed_server import Delivery, FeedServer
 from retempo.runtime.pipeline import Deployment, host_clock_us
 from retempo.runtime.slices import slices
+from retempo.sensors.events import EventChunk
 from retempo.sensors.geometry import Geometry
 from retempo.sensors.pieces import no_events, split
 from retempo.sensors.wire import Cursor, Frames, encode_message
+from retempo.sensors.wire_header import Kind
 
 _OWNER = b"cameras"
 
@@ -38,20 +40,33 @@ class Film:
     label: str
     zero_us: int
     due_us: tuple[int, ...]
-    kinds: tuple[str, ...]
-    pieces: tuple[object, ...]
+    kinds: tuple[Kind, ...]
+    pieces: tuple[EventChunk, ...]
 
 
 @dataclass(slots=True)
 class _Showing:
-    """A film that a camera plays: where it began on the host's clock and how far it is."""
+    """A film that a camera plays: its messages, when it began and how far it is."""
 
     film: Film
-    began_us: float
-    at: Cursor
+    name: str
+    opening: Frames
+    frames: list[Frames]
+    began_us: float = 0.0
     next: int = 0
     acknowledged: int = -1
     ended: bool = False
+
+
+def _showing(film: Film, name: str, epoch: int, geometry: Geometry) -> _Showing:
+    """Encode a film's messages beforehand: a sender's work is not what is measured."""
+    at, frames = Cursor(name, geometry, epoch), []
+    opening = encode_message("open", no_events(geometry, 0), at)
+    for kind, piece in zip(film.kinds, film.pieces, strict=True):
+        frames.append(encode_message(kind, piece, at))
+        if kind == "events":
+            at = at.after(piece)
+    return _Showing(film, name, opening, frames)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +112,7 @@ def film_of(number: int, recording: DemoRecording, slice_us: int, geometry: Geom
             pieces.append(piece)
     assert zero_us is not None
     end = no_events(geometry, recording.events.t_end_us)
-    kinds = ("events",) * len(pieces) + ("end",)
+    kinds: tuple[Kind, ...] = (*(["events"] * len(pieces)), "end")  # type: ignore[list-item]
     last_us = due[-1]
     return Film(number, recording.label, zero_us, (*due, last_us), kinds, (*pieces, end))
 
@@ -136,8 +151,14 @@ class _Stage:
         geometry: Geometry,
         window: int,
     ) -> None:
-        self._geometry, self._window = geometry, window
-        self._waiting = [deque(schedule) for schedule in schedules]
+        self._window = window
+        self._waiting = [
+            deque(
+                (begin_us, _showing(film, f"camera{camera}-{k}", 1_000 * camera + k, geometry))
+                for k, (begin_us, film) in enumerate(schedule)
+            )
+            for camera, schedule in enumerate(schedules)
+        ]
         self._playing: list[_Showing | None] = [None] * len(schedules)
         self._by_name: dict[str, _Showing] = {}
         self._finals: dict[str, Decision] = {}
@@ -176,28 +197,19 @@ class _Stage:
             while (
                 showing.next < len(film.due_us)
                 and showing.began_us + film.due_us[showing.next] <= now_us
-                and showing.at.sequence - showing.acknowledged <= self._window
+                and showing.next - 1 - showing.acknowledged < self._window
             ):
                 late_us = now_us - showing.began_us - film.due_us[showing.next]
                 self._report.behind_us = max(self._report.behind_us, late_us)
-                self._send(showing)
+                self._server.receive(_OWNER, showing.frames[showing.next])
+                showing.next += 1
                 sent += 1
         return sent
 
-    def _begin(self, camera: int, now_us: float, film: Film) -> None:
-        name = f"camera{camera}-{len(self._by_name)}"
-        at = Cursor(name, self._geometry, len(self._by_name))
-        showing = _Showing(film, now_us, at)
-        self._by_name[name], self._playing[camera] = showing, showing
-        self._server.receive(_OWNER, encode_message("open", no_events(self._geometry, 0), at))
-
-    def _send(self, showing: _Showing) -> None:
-        kind, piece = showing.film.kinds[showing.next], showing.film.pieces[showing.next]
-        frames: Frames = encode_message(kind, piece, showing.at)  # type: ignore[arg-type]
-        self._server.receive(_OWNER, frames)
-        showing.next += 1
-        if kind == "events":
-            showing.at = showing.at.after(piece)  # type: ignore[arg-type]
+    def _begin(self, camera: int, now_us: float, showing: _Showing) -> None:
+        showing.began_us = now_us
+        self._by_name[showing.name], self._playing[camera] = showing, showing
+        self._server.receive(_OWNER, showing.opening)
 
     def _reply(self, _owner: bytes, reply: Reply) -> Delivery:
         if isinstance(reply, Credit):
