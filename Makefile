@@ -39,7 +39,7 @@ check:
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2
 
 format: $(VENV)/.full
 	$(BIN)/ruff check --fix .
