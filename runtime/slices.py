@@ -22,8 +22,8 @@ def slices(chunks: Iterable[EventChunk], slice_us: int) -> Iterator[Slice]:
     """Cut a stream into slices of event time; silence becomes slices without events.
 
     Slices end at whole multiples of their length, as bins do. No event, order or loss changes; the
-    watermarks are as late as the events still to come allow, but never later than the slice is due: what a
-    live sensor could not know is not told early.
+    watermarks are as late as the events still to come allow, but never later than the slice is
+    due: what a live sensor could not know is not told early.
 
     Args:
         chunks: a stream in its order.

@@ -28,8 +28,9 @@ to 90th percentile; all rivals run on one thread, but for evlib, which takes wha
   downsampled by 10; `rows` is what np.bincount makes, a dense bin a millisecond, `lists` the
   active inputs of each as the engine `sparse` takes them. `kernel whole` is one call into a new
   array of all bins, with bounds and mask. Rivals check nothing and know the events to be in
-  order. tonic and evlib get what they take (structured array, divided addresses; int64 columns) before the clock starts, dv-processing
-  its stores; it and faery get {short:,} events. np.bincount works bin by bin, in the cache.
+  order. tonic and evlib get what they take (structured array, divided addresses; int64 columns)
+  before the clock starts, dv-processing its stores; it and faery get {short:,} events. np.bincount
+  works bin by bin, in the cache.
   EventCV decodes within, its file is in the page cache.
 - 480x640x2, one dense array of all bins, new for each: {dense:,} events. Ours is float32, those
   of tonic and np.add.at int16, evlib's uint8, np.bincount's int64. EventCV yields window by window.
