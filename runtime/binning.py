@@ -5,7 +5,7 @@ open at a time, a ring of rows; the kernel adds every event that falls into it, 
 fit, and stops at the first event beyond it, so that the caller closes old bins and goes on.
 """
 
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numba import njit, types
@@ -13,7 +13,7 @@ from numba.extending import overload
 from numpy.typing import NDArray
 
 from retempo.runtime.layout import Bins, Index, Mask
-from retempo.sensors.events import EventChunk
+from retempo.sensors.events import Addresses, EventChunk, Polarities, Times
 from retempo.sensors.evt.packed import ON_AT, TIME_AT, X_MASK, Y_BITS, Y_MASK
 
 Counts = NDArray[np.int64]
@@ -43,11 +43,22 @@ def new_counts() -> Counts:
     return counts
 
 
+Column = TypeVar("Column", Times, Addresses, Polarities)
+
+
 def events_of(chunk: EventChunk) -> Events:
-    """Return a chunk's columns as the kernel takes them."""
+    """Return a chunk's columns as the kernel takes them: read-only, so that it is made once."""
     if chunk.channel is not None:
-        return chunk.t_us, chunk.channel
-    return chunk.t_us, chunk.x, chunk.y, chunk.on
+        return _read_only(chunk.t_us), _read_only(chunk.channel)
+    assert chunk.x is not None and chunk.y is not None and chunk.on is not None  # noqa: S101, PT018
+    return _read_only(chunk.t_us), _read_only(chunk.x), _read_only(chunk.y), _read_only(chunk.on)
+
+
+def _read_only(column: Column) -> Column:
+    if column.flags.writeable:
+        column = column.view()
+        column.flags.writeable = False
+    return column
 
 
 def event_at(events: Any, i: Any) -> Any:

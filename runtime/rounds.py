@@ -210,7 +210,7 @@ class Rounds:
     def _change(self, stream: FeedStream, rung: Rung, behind_us: float) -> None:
         dt_us = self._steps_us[rung.index]
         stream.pipeline.change_step(dt_us)
-        self._log.warning(
+        self._log.info(
             "coarsened" if rung.index > stream.rung.index else "refined",
             stream=stream.name,
             dt_us=dt_us,

@@ -31,6 +31,8 @@ METHODS = ("none", "tau", "euler", "integral", "lag")
 DTS_US = (10_000, 5_000, 2_000, 1_000)
 LIVE_DT_US = 1_000
 LIVE_METHOD = "lag"
+# Nothing of it has to be compiled where the demonstration runs for the first time.
+ENGINE = "onnx"
 
 _PACED_RECORDINGS = 13
 _BATCH = 64
@@ -91,6 +93,9 @@ def _daemon() -> Iterator[tuple[str, str]]:
             f"""model = {json.dumps(str(MODEL))}
 dt = "{LIVE_DT_US}us"
 method = "{LIVE_METHOD}"
+
+[engine]
+name = "{ENGINE}"
 
 [feed]
 bind = "ipc://{folder}/feed"
@@ -202,6 +207,7 @@ class _Background:
                 DTS_US,
                 METHODS,
                 batch=_BATCH,
+                engine_name=ENGINE,
             )
             _draw(self._picture, self._model, self._recordings, self._results)
         except Exception as error:  # noqa: BLE001  (it is raised again by wait)
@@ -242,7 +248,7 @@ def _draw(
 
 
 def _trace(model: StepModel, recording: DemoRecording, method: str, title: str) -> Trace:
-    engine = load_engine(model, model.resolution(LIVE_DT_US, method))
+    engine = load_engine(model, model.resolution(LIVE_DT_US, method), ENGINE)
     deployment = deploy(engine, every="bin")
     pipeline = deployment.open(recording.path.name, deployment.geometry)
     told = [*pipeline.feed(recording.events, host_clock_us()), *pipeline.finish(0.0)]
