@@ -36,21 +36,23 @@ class Overload:
 class Delay:
     """How far decisions are behind the sensor, beyond the least delay seen.
 
-    The host's and the sensor's clock differ by an unknown offset; the least difference between a
-    message's arrival and its watermark is taken for it. So a sender that holds messages back counts
-    as much as messages that wait here.
+    The host's and the sensor's clock differ by an unknown offset; the least difference between the
+    instant at which a message was stepped and its watermark is taken for it. So a sender that holds
+    messages back counts as much as messages that wait here, and one that sends faster than its
+    sensor is never behind.
     """
 
     _offset_us: float = math.inf
     _seen_us: float = 0.0
 
-    def arrived(self, now_us: float, t_end_us: int) -> None:
-        """Take note of a message's arrival on the host's clock and its watermark."""
+    def stepped(self, now_us: float, t_end_us: int) -> float:
+        """Take note that a message has been stepped; returns how far behind it was."""
         drifted = self._offset_us + _DRIFT * max(0.0, now_us - self._seen_us)
         self._offset_us, self._seen_us = min(drifted, now_us - t_end_us), now_us
+        return self.behind_us(now_us, t_end_us)
 
     def behind_us(self, now_us: float, t_us: int) -> float:
-        """Return the delay of what is decided now about the event time `t_us`."""
+        """Return the delay of what would be decided now about the event time `t_us`."""
         return max(0.0, now_us - t_us - self._offset_us)
 
 
@@ -58,9 +60,9 @@ class Delay:
 class Rung:
     """Where a stream stands on its ladder of time steps; 0 is the finest.
 
-    `behind_us` is the delay at the last change, which `refined` if it was a step down;
-    `calm_since_us` is when the delay was last gone, `patience_us` how long that must last before a
-    finer step is tried.
+    `late_since_us` is since when it is behind. `behind_us` is the delay at the last change, which
+    `refined` if it was a step down. `calm_since_us` is when the delay was last gone, `patience_us`
+    how long that must last before a finer step is tried.
     """
 
     index: int = 0
@@ -69,6 +71,7 @@ class Rung:
     calm_since_us: float | None = None
     patience_us: float = 0.0
     refined: bool = False
+    late_since_us: float | None = None
 
 
 def govern(
@@ -76,7 +79,8 @@ def govern(
 ) -> Rung:
     """Return where a stream shall stand, one rung away at most.
 
-    It climbs when it is behind by more than allowed, and again only if that does not help; it
+    It climbs when it has been behind by more than allowed for half of that, so that a burst which
+    is soon worked off changes nothing, and again only if that does not help; it
     steps down when it has been within half of that for `patience_us` and the load leaves room. A
     step down that is regretted doubles the patience.
 
@@ -89,14 +93,19 @@ def govern(
         busy: the share of the time that stepping takes.
     """
     if behind_us > overload.behind_us:
+        since_us = now_us if rung.late_since_us is None else rung.late_since_us
+        rung = replace(rung, calm_since_us=None, late_since_us=since_us)
+        if now_us - since_us < overload.behind_us / 2:
+            return rung
         settled = now_us - rung.changed_us >= _SETTLE_US
         falling = behind_us > rung.behind_us + overload.behind_us
         if rung.index == highest or not (settled or falling):
-            return replace(rung, calm_since_us=None)
+            return rung
         patience_us = rung.patience_us or float(overload.calm_us)
         if rung.refined and now_us - rung.changed_us < patience_us:
             patience_us = min(2.0 * patience_us, _LONGEST_CALM_US)
         return Rung(rung.index + 1, now_us, behind_us, None, patience_us)
+    rung = replace(rung, late_since_us=None)
     if rung.index == 0:
         return rung
     if behind_us > overload.behind_us / 2:

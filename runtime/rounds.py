@@ -76,7 +76,6 @@ class Rounds:
     def add(self, stream: FeedStream, message: Waiting) -> None:
         """Let a message wait for its stream's turn."""
         stream.waiting.append(message)
-        stream.delay.arrived(message.arrived_us, message.chunk.t_end_us)
         self._ready[stream.name] = stream
 
     def remove(self, stream: FeedStream) -> None:
@@ -195,12 +194,14 @@ class Rounds:
 
     def _govern(self, stream: FeedStream, message: Waiting) -> None:
         overload = self._deployment.overload
-        if overload.policy != "coarsen" or message.ends:
+        if message.ends:
             return
         now_us = self._deployment.clock_us()
-        behind_us = 0.0
-        if stream.waiting:
-            behind_us = stream.delay.behind_us(now_us, message.chunk.t_end_us)
+        behind_us = stream.delay.stepped(now_us, message.chunk.t_end_us)
+        if not stream.waiting:
+            behind_us = 0.0
+        if overload.policy != "coarsen":
+            return
         highest = len(self._steps_us) - 1
         rung = govern(stream.rung, overload, highest, now_us, behind_us, self._busy.share)
         if rung.index != stream.rung.index:
