@@ -38,6 +38,8 @@ def draw(path: Path, measured: Mapping[str, Points], loaded: tuple[float, float]
     figure.supylabel("wait from a bin's end to its decision, ms", fontsize=9)
     bar = figure.colorbar(drawn, ax=axes, label="time step, ms", ticks=[0.5, 1, 2, 4, 8])
     bar.ax.set_yticklabels(["0.5", "1", "2", "4", "8"])
+    bar.ax.minorticks_off()
+    axes[0].set_yticks([0.01, 1, 100], ["0.01", "1", "100"])
     figure.savefig(path, dpi=150, bbox_inches="tight")
     plt.close(figure)
     return path.name

@@ -68,7 +68,7 @@ def measure(folder: Path, data: Path, *, quick: bool = False) -> Part:
 def _held(deployment: Deployment, films: list[Film], seconds: float) -> tuple[int, float, float]:
     """Return the most streams that are held, and the waits with so many."""
     low, high, best = 0, _MOST, (0.0, 0.0)
-    streams = 8
+    streams = 4
     while streams <= _MOST and high - low > max(1, low // 20):
         waits = _waits(deployment, films, streams, seconds)
         p50, p99 = np.percentile(waits, (50, 99))
