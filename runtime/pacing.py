@@ -21,7 +21,7 @@ def paced(
 ) -> Iterator[EventChunk]:
     """Yield a stream in slices of event time, each when a live sensor would have handed it over.
 
-    Deadlines count from the first slice, so that nothing drifts; silence is yielded as slices
+    Deadlines count from the first event, so that nothing drifts; silence is yielded as slices
     without events.
 
     Args:
@@ -33,7 +33,9 @@ def paced(
     slice_us = min(_LONGEST_SLICE_US, max(1, round(speed * _SLICE_S * 1e6)))
     began_s, zero_us = clock(), None
     for due in slices(chunks, slice_us):
-        zero_us = due.due_us - slice_us if zero_us is None else zero_us
+        if zero_us is None:
+            # The pace begins with the first event, wherever in its slice that lies.
+            zero_us = int(due.chunk.t_us[0]) if len(due.chunk) else due.due_us - slice_us
         ahead_s = began_s + (due.due_us - zero_us) / (speed * 1e6) - clock()
         if ahead_s > 0:
             sleep(ahead_s)

@@ -31,9 +31,8 @@ and any later instant of event time so much later. **A bin closes when that cloc
 the latency runs from there until the third process holds the decision.
 
 - `{ours}`: `retempo.runtime.publisher` at speed 1 -> ZeroMQ ipc -> `retempo serve` ->
-  ZeroMQ ipc -> `Decisions`, three processes as they are delivered. The publisher hands over 1 ms
-  of events at a time on a grid that begins with the first event, not with a bin: of the latency
-  {grid:.0f} us on average is the wait for that grid.
+  ZeroMQ ipc -> `Decisions`, three processes as they are delivered. The publisher hands over
+  the events of a bin at its end.
 - `EventCV, one process`: its reader's windows of 1 ms as polarity histograms, downsampled by 2
   within, and a `StatefulModel` of the same network; no other process, no socket. Each window is
   asked for when it is over. Its windows begin with the first event. The recordings are given as
@@ -76,13 +75,11 @@ def measure(folder: Path, data: Path, *, quick: bool = False) -> Part:
         for name in whole
         if name != OURS
     }
-    firsts = [int(next(iter(open_recording(path))).t_us[0]) for path in used]
     text = TEXT.format(
         recordings=recordings,
         rounds=rounds,
         bins=len(whole[OURS]),
         ours=OURS,
-        grid=np.mean([first % 1_000 for first in firsts]),
     )
     table = Table("Bin closed to decision received", ["loop", "p50, us", "p99, us", "most"], rows)
     picture = distributions(
