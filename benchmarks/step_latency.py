@@ -61,7 +61,7 @@ def _ort(array: np.ndarray) -> onnxruntime.OrtValue:  # type: ignore[type-arg]
 
 def measure(model: StepModel, recordings: list[Path], dt_us: int) -> None:
     """Print the medians of both and their ratio."""
-    deployment = deploy(load_engine(model, model.resolution(dt_us)), every="end")
+    deployment = deploy(load_engine(model, model.resolution(dt_us), "onnx"), every="end")
     bare = Bare(model)
     sources = [open_recording(path) for path in recordings]
     replay(sources[0], deployment)
