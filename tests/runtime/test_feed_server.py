@@ -172,6 +172,19 @@ def test_a_stream_that_fails_is_closed_with_the_reason_and_the_others_go_on() ->
     assert bench.server.report.failed == 1
 
 
+def test_a_stream_that_fails_over_a_full_window_takes_nobody_with_it() -> None:
+    bench, at = opened()
+    bad = Cursor("bad", GRID, 9)
+    bench.receive(OTHER, control("open", bad))
+    for _ in range(9):  # one more than the window: what waits is stepped to make room
+        piece = events([1])
+        bench.server.receive(OTHER, encode_message("events", piece, bad))
+        bad = bad.after(piece)
+    assert bench.server.report.failed == 1
+    bench.receive(ME, encode_message("events", events([10], 1_000), at))
+    assert len(bench.decisions) == 1
+
+
 @pytest.mark.parametrize("kind", ["events", "end"])
 def test_a_stream_that_is_not_open_is_refused(kind: Kind) -> None:
     bench = Bench()
