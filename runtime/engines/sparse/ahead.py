@@ -10,6 +10,7 @@ import ctypes
 import hashlib
 import os
 import re
+import sys
 import tempfile
 import threading
 from collections.abc import Callable, Sequence
@@ -22,30 +23,17 @@ import numba
 import numpy as np
 from llvmlite import binding
 from numba import njit, types
-from numba.core import cgutils
 from numba.core.caching import FunctionCache
-from numba.extending import intrinsic
 from numba.np.numpy_support import carray
+
+from retempo.runtime import pointers
+from retempo.runtime.pointers import pointer
 
 # Where an array object of NumPy keeps the address of its data: behind the head of any object.
 _DATA_AT = object.__basicsize__
 _DIGEST = hashlib.sha256().digest_size
 
 Call = Callable[..., int]
-
-
-def _lower_pointer(typing: Any, address: Any) -> Any:  # pragma: no cover - compiled
-    """Turn an address into a pointer."""
-    del typing
-
-    def lower(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        del context, signature
-        return builder.inttoptr(arguments[0], cgutils.voidptr_t)
-
-    return types.voidptr(address), lower
-
-
-pointer: Any = intrinsic(_lower_pointer)
 
 
 @njit(forceinline=True, error_model="numpy")
@@ -66,10 +54,13 @@ class Ahead:
     """
 
     def __init__(self, kernel: Callable[..., int], sources: Sequence[ModuleType]) -> None:
-        """`sources` are the modules of what the kernel calls: a change of any makes it anew."""
+        """`sources` are the modules of what the kernel calls: a change of any makes it anew.
+
+        This one and that of the pointers are always among them.
+        """
         self._kernel = kernel
         self._arguments: int = kernel.__code__.co_argcount
-        self._sources = sources
+        self._sources = (*sources, sys.modules[__name__], pointers)
         self._lock = threading.Lock()
         self._linked: tuple[Call, object] | None = None
 

@@ -16,9 +16,9 @@ import numpy as np
 from numba.np.numpy_support import carray
 from numpy.typing import NDArray
 
-from retempo.runtime.engines.sparse.ahead import pointer
 from retempo.runtime.engines.sparse.products import Index, Words, inline
 from retempo.runtime.engines.sparse.program import FIELDS, Floats, Table
+from retempo.runtime.pointers import pointer
 
 Bytes = NDArray[np.uint8]
 Doubles = NDArray[np.float64]

@@ -14,7 +14,7 @@ from retempo.runtime.engines.sparse import (
     silence,
     upswings,
 )
-from retempo.runtime.engines.sparse.ahead import Ahead, data_of, pointer
+from retempo.runtime.engines.sparse.ahead import Ahead, data_of
 from retempo.runtime.engines.sparse.arena import (
     AWAKE,
     BATCH,
@@ -38,6 +38,7 @@ from retempo.runtime.engines.sparse.arena import (
 from retempo.runtime.engines.sparse.kernel import needs_plan, step_stream
 from retempo.runtime.engines.sparse.products import copy, find_active, jit
 from retempo.runtime.engines.sparse.silence import wake
+from retempo.runtime.pointers import pointer
 
 # What the number of bins says where it is none.
 STEP, WAKE = 0, -1
@@ -132,7 +133,6 @@ ENTRY = Ahead(
     [
         sys.modules[__name__],
         *(arena, kernel, layer, products, program, silence, upswings),
-        sys.modules[Ahead.__module__],
         *_FORMULAS,
     ],
 )

@@ -7,7 +7,7 @@ from numba.np.numpy_support import carray
 from numpy.typing import NDArray
 
 from retempo.runtime.engines.sparse import products, program
-from retempo.runtime.engines.sparse.ahead import Ahead, data_of, pointer
+from retempo.runtime.engines.sparse.ahead import Ahead, data_of
 from retempo.runtime.engines.sparse.products import Index, jit
 from retempo.runtime.engines.sparse.program import (
     FIELDS,
@@ -17,6 +17,7 @@ from retempo.runtime.engines.sparse.program import (
     Floats,
     Table,
 )
+from retempo.runtime.pointers import pointer
 
 # The head of the list of whole numbers: sizes, then the new age of each age from 1 on.
 BATCH, LAYERS, WIDTH, LOADED, FROM_PLACES, FROM_POSITION, TO_PLACES, AGES = range(8)
@@ -98,7 +99,7 @@ def relay_numpy(history: NDArray[np.float32], ages: list[int], lag: int) -> NDAr
     return moved
 
 
-RELAY = Ahead(relay, [sys.modules[__name__], products, program, sys.modules[Ahead.__module__]])
+RELAY = Ahead(relay, [sys.modules[__name__], products, program])
 
 
 def sizes_of(
