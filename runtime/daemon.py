@@ -4,11 +4,11 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from types import FrameType
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 import zmq
@@ -20,16 +20,33 @@ from retempo.runtime.decisions_out import (
     greet_subscribers,
     send_decision,
 )
+from retempo.runtime.deployment import Deployment
 from retempo.runtime.endpoints import bind
 from retempo.runtime.errors import CounterError
 from retempo.runtime.event_log import EventLog
 from retempo.runtime.feed import KEEPALIVE_S, MAX_MESSAGE_BYTES, WINDOW, Reply, encode_reply
 from retempo.runtime.feed_server import Delivery, FeedServer
 from retempo.runtime.feed_stream import FeedReport
-from retempo.runtime.pipeline import Deployment
 
 # Messages taken before streams are stepped and the loop looks at subscribers again.
 _BATCH = 16
+
+
+class Chore(Protocol):
+    """Something that the loop sees to besides the feed: metrics, checkpoints, the watchdog."""
+
+    @property
+    def sources(self) -> Sequence[Any]:
+        """The sockets and file descriptors that wake the loop for it."""
+        ...
+
+    def tick(self) -> None:
+        """Do what is due; called in every pass of the loop, at least each `KEEPALIVE_S`."""
+        ...
+
+    def close(self) -> None:
+        """Do what is due at the end, when every stream has been finished."""
+        ...
 
 
 class Stop:
@@ -67,6 +84,7 @@ def run_daemon(
     *,
     window: int = WINDOW,
     decisions_format: Format = "json",
+    chores: Sequence[Callable[[FeedServer], Chore]] = (),
     announce: Callable[[str, str], None] = announce_ready,
     stop: Stop | None = None,
     log: EventLog | None = None,
@@ -82,6 +100,7 @@ def run_daemon(
         decisions_endpoint: where decisions go out.
         window: events messages that a sender may have on the way, a stream.
         decisions_format: of the decisions' bodies.
+        chores: what else the loop sees to; each is made with the server, before it is announced.
         announce: told the two endpoints as bound, once the daemon is ready.
         stop: stops the daemon from another thread; the caller closes it.
         log: standard error if None.
@@ -110,9 +129,12 @@ def run_daemon(
         )
         stack.enter_context(_signals(stop))
         log.info("engine", name=deployment.engine.name, why=deployment.engine.why)
+        seen_to = [make(server) for make in chores]
         announce(bound, bound_out)
-        _loop(server, feed, decisions, stop)
+        _loop(server, feed, decisions, stop, seen_to)
         server.close()
+        for chore in reversed(seen_to):
+            chore.close()
         report = server.report
         log.info("totals", **msgspec.to_builtins(report))
         if report.unaccounted:
@@ -128,9 +150,10 @@ def _loop(
     feed: "zmq.Socket[bytes]",
     decisions: "zmq.Socket[bytes]",
     stop: Stop,
+    chores: Sequence[Chore],
 ) -> None:
     poller = zmq.Poller()
-    for source in (feed, decisions, stop.waker):
+    for source in (feed, decisions, stop.waker, *(s for chore in chores for s in chore.sources)):
         poller.register(source, zmq.POLLIN)
     while not stop.requested:
         # While a stream has something to step, the sockets are looked at in passing.
@@ -144,6 +167,8 @@ def _loop(
             server.turn()
         server.acknowledge()
         server.sweep()
+        for chore in chores:
+            chore.tick()
 
 
 def _take_batch(server: FeedServer, feed: "zmq.Socket[bytes]", stop: Stop) -> None:

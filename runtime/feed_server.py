@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Literal
 
 from retempo.runtime.decision import Decision
+from retempo.runtime.deployment import Deployment
 from retempo.runtime.errors import CounterError, RunError
 from retempo.runtime.event_log import EventLog
 from retempo.runtime.feed import (
@@ -23,7 +24,6 @@ from retempo.runtime.feed import (
     Reply,
 )
 from retempo.runtime.feed_stream import FeedReport, FeedStream, Waiting
-from retempo.runtime.pipeline import Deployment
 from retempo.runtime.rounds import Rounds
 from retempo.sensors.errors import SensorError, WireError
 from retempo.sensors.events import EventChunk

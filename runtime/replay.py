@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from retempo.runtime.decision import Decision
-from retempo.runtime.pipeline import Deployment
+from retempo.runtime.deployment import Deployment
 from retempo.sensors.events import EventChunk, Source
 
 
@@ -47,7 +47,7 @@ def replay(
 
     Args:
         source: the recording.
-        deployment: see `runtime.pipeline.Deployment`.
+        deployment: see `runtime.deployment.Deployment`.
         chunks: the source's chunks paced or cut otherwise, see `runtime.pacing`; as fast as
             possible if None.
 

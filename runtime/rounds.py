@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from retempo.runtime.decision import Decision
+from retempo.runtime.deployment import Deployment
 from retempo.runtime.event_log import EventLog
 from retempo.runtime.feed_stream import FeedStream, Waiting
 from retempo.runtime.overload import Rung, govern
-from retempo.runtime.pipeline import Deployment
 from retempo.runtime.sparse_bins import Block
 
 # Over how long the share of busy time is taken.

@@ -8,11 +8,12 @@ import numpy as np
 from retempo.exporters.description import InputSpec
 from retempo.exporters.resolution import Resolution
 from retempo.exporters.step_model import StepModel, load_step
+from retempo.runtime.deployment import Deployment
 from retempo.runtime.engines import load_engine
 from retempo.runtime.errors import ConfigError
 from retempo.runtime.layout import BinLayout, Mask, geometry_of, layout_of
 from retempo.runtime.overload import Overload
-from retempo.runtime.pipeline import Deployment, Every
+from retempo.runtime.pipeline import Every
 from retempo.runtime.serve_config import OverloadConfig, ServeConfig
 from retempo.runtime.units import parse_dt_us, parse_duration_us
 from retempo.sensors.errors import FilterError

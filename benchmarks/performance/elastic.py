@@ -11,9 +11,9 @@ from benchmarks.performance.cameras import Film, Report, film_of, pinned, play
 from benchmarks.performance.elastic_picture import draw
 from benchmarks.performance.results import Part, Ratio, Table
 from retempo.demo.assets import load_model, load_recordings
+from retempo.runtime.deployment import Deployment, deploy
 from retempo.runtime.engines import load_engine
 from retempo.runtime.overload import Overload, Policy
-from retempo.runtime.pipeline import Deployment, deploy
 
 DT_US = 500
 ALONE_S, LOADED_S = 4.0, 10.0

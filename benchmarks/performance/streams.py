@@ -10,8 +10,8 @@ import numpy as np
 from benchmarks.performance.cameras import Film, film_of, pinned, play
 from benchmarks.performance.results import Part, Ratio, Table
 from retempo.demo.assets import load_model, load_recordings
+from retempo.runtime.deployment import Deployment, deploy
 from retempo.runtime.engines import load_engine
-from retempo.runtime.pipeline import Deployment, deploy
 
 DT_US = 1_000
 TARGET = 50

@@ -45,10 +45,10 @@ def run(
 ) -> None:
     """Decide recorded event files; one line a recording."""
     from retempo.exporters.step_model import load_step
+    from retempo.runtime.deployment import deploy
     from retempo.runtime.engines import load_engine
     from retempo.runtime.hearing import agreed_ear, note_of_hearing
     from retempo.runtime.pacing import paced
-    from retempo.runtime.pipeline import deploy
     from retempo.runtime.replay import ReplayResult, replay
     from retempo.runtime.units import format_duration
     from retempo.sensors.files import open_recording

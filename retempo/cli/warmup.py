@@ -47,10 +47,10 @@ def _works(
     _folder()
     from retempo.demo.assets import MODEL
     from retempo.exporters.step_model import load_step
+    from retempo.runtime.deployment import deploy
     from retempo.runtime.engines import ENGINES, load_engine
     from retempo.runtime.engines.sparse.entry import ENTRY
     from retempo.runtime.engines.sparse.relay import RELAY
-    from retempo.runtime.pipeline import deploy
 
     yield "sparse engine", lambda: (ENTRY.call, RELAY.call)
     step = load_step(model or MODEL)

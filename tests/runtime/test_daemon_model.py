@@ -10,8 +10,8 @@ from retempo.exporters.resolution import resolve
 from retempo.exporters.step_graph import build_step
 from retempo.exporters.step_model import parse_step
 from retempo.runtime.decision import Decision
+from retempo.runtime.deployment import Deployment, deploy
 from retempo.runtime.engines import load_engine
-from retempo.runtime.pipeline import Deployment, deploy
 from retempo.runtime.publisher import publish
 from retempo.runtime.subscriber import Decisions
 from retempo.sensors.events import EventChunk

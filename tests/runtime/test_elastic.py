@@ -16,13 +16,13 @@ from retempo.exporters.resolution import resolve
 from retempo.exporters.step_graph import build_step
 from retempo.exporters.step_model import StepModel, parse_step
 from retempo.runtime.decision import Decision
+from retempo.runtime.deployment import Deployment, deploy
 from retempo.runtime.engines import load_engine
 from retempo.runtime.errors import InputError
 from retempo.runtime.event_log import EventLog
 from retempo.runtime.feed import Reply
 from retempo.runtime.feed_server import Delivery, FeedServer
 from retempo.runtime.overload import Overload, Policy
-from retempo.runtime.pipeline import Deployment, deploy
 from retempo.sensors.events import EventChunk
 from retempo.sensors.geometry import GridGeometry
 from retempo.sensors.pieces import no_events

@@ -14,6 +14,7 @@ from retempo.exporters.step_graph import build_step
 from retempo.exporters.step_model import parse_step
 from retempo.runtime.config import load_config
 from retempo.runtime.decision import Decision
+from retempo.runtime.deployment import Deployment, deploy
 from retempo.runtime.engine import Engine
 from retempo.runtime.engines import load_engine
 from retempo.runtime.errors import ConfigError, InputError
@@ -21,7 +22,7 @@ from retempo.runtime.event_log import EventLog
 from retempo.runtime.feed import Credit, Refusal, Reply
 from retempo.runtime.feed_server import Delivery, FeedServer
 from retempo.runtime.layout import check_geometry, layout_of
-from retempo.runtime.pipeline import Deployment, Pipeline, deploy
+from retempo.runtime.pipeline import Pipeline
 from retempo.runtime.replay import replay
 from retempo.runtime.serve_config import ServeConfig
 from retempo.runtime.serving import deployment_of
