@@ -12,10 +12,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import zmq
+from numpy.typing import NDArray
 
 from retempo.demo.assets import MODEL
 from retempo.runtime.config import load_config
@@ -25,7 +26,7 @@ from retempo.runtime.feed import Credit, Ended, Refusal, Rejection, Reply, decod
 from retempo.runtime.serve_config import ServeConfig
 from retempo.runtime.serving import deployment_of
 from retempo.runtime.subscriber import Decisions
-from retempo.sensors.events import EventChunk
+from retempo.sensors.events import Addresses, EventChunk, Polarities
 from retempo.sensors.geometry import Geometry, GridGeometry
 from retempo.sensors.pieces import no_events
 from retempo.sensors.wire import Cursor, encode_message
@@ -154,7 +155,7 @@ class Hand:
 
     def reply(self, timeout_s: float = TIMEOUT_S) -> Reply:
         """Return the next reply."""
-        assert self._socket.poll(timeout_s * 1e3), "the daemon does not answer"
+        assert self._socket.poll(int(timeout_s * 1e3)), "the daemon does not answer"
         return decode_reply(self._socket.recv(), self.endpoint)
 
     def await_sequence(self, sequence: int) -> Credit:
@@ -235,6 +236,20 @@ def random_chunks(
             )
         )
     return chunks
+
+
+def columns(chunk: EventChunk) -> tuple[Addresses, Addresses, Polarities]:
+    """Return `x`, `y` and `on` of a chunk of a grid."""
+    assert chunk.x is not None
+    assert chunk.y is not None
+    assert chunk.on is not None
+    return chunk.x, chunk.y, chunk.on
+
+
+def picked(chunk: EventChunk, which: NDArray[Any]) -> EventChunk:
+    """Return some events of a chunk, by a mask or in an order."""
+    x, y, on = columns(chunk)
+    return replace(chunk, t_us=chunk.t_us[which], x=x[which], y=y[which], on=on[which])
 
 
 def shifted(chunk: EventChunk, by_us: int) -> EventChunk:

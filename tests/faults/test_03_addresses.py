@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 
 from retempo.runtime.subscriber import Decisions
-from retempo.sensors.filters.select import select_numpy
 from tests.faults.rig import (
     TIMEOUT_S,
     Daemon,
     Hand,
+    columns,
     deployed,
+    picked,
     random_chunks,
     replayed,
     until_final,
@@ -29,8 +30,9 @@ def test_events_outside_the_sensor_change_nothing_but_their_count(daemon: Daemon
         outside = rng.random(len(chunk)) < 0.3
         far = rng.integers(34, 65_536, len(chunk)).astype(np.uint16)
         along = rng.random(len(chunk)) < 0.5
-        x = np.where(outside & along, far, chunk.x).astype(np.uint16)
-        y = np.where(outside & ~along, far, chunk.y).astype(np.uint16)
+        good_x, good_y, _ = columns(chunk)
+        x = np.where(outside & along, far, good_x).astype(np.uint16)
+        y = np.where(outside & ~along, far, good_y).astype(np.uint16)
         bad.append((replace(chunk, x=x, y=y), outside))
     with Decisions(daemon.decisions, timeout_s=TIMEOUT_S) as decisions:
         with Hand(daemon.feed) as hand:
@@ -39,7 +41,7 @@ def test_events_outside_the_sensor_change_nothing_but_their_count(daemon: Daemon
                 hand.send(chunk)
             counters = hand.end(good[-1].t_end_us)
         live = [verdict(each) for each in until_final(decisions)]
-    kept = [select_numpy(chunk, ~outside) for chunk, (_, outside) in zip(good, bad, strict=True)]
+    kept = [picked(chunk, ~outside) for chunk, (_, outside) in zip(good, bad, strict=True)]
     expected, _ = replayed(deployed(daemon.config), kept)
     assert live == expected
     assert counters["invalid"] == sum(int(outside.sum()) for _, outside in bad) > 0

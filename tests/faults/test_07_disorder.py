@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from retempo.runtime.subscriber import Decisions
-from retempo.sensors.filters.select import select_numpy
 from tests.faults.rig import (
     TIMEOUT_S,
     Daemon,
     Hand,
     deployed,
+    picked,
     random_chunks,
     replayed,
     until_final,
@@ -26,7 +26,7 @@ def test_disorder_within_the_lateness_gives_the_bins_of_the_sorted_stream(daemon
     rng = np.random.default_rng(3)
     # Each event is overtaken by those that are less than the lateness of 2 ms later.
     mixed = [
-        select_numpy(chunk, np.argsort(chunk.t_us + rng.integers(0, 1_900, len(chunk))))
+        picked(chunk, np.argsort(chunk.t_us + rng.integers(0, 1_900, len(chunk))))
         for chunk in ordered
     ]
     assert any((np.diff(chunk.t_us) < 0).any() for chunk in mixed)

@@ -8,11 +8,12 @@ import pytest
 
 from retempo.runtime.subscriber import Decisions
 from retempo.sensors.events import EventChunk
-from retempo.sensors.filters.select import select_numpy
 from tests.faults.rig import (
     TIMEOUT_S,
     Hand,
+    columns,
     deployed,
+    picked,
     random_chunks,
     replayed,
     serving,
@@ -28,9 +29,7 @@ HOT = (17, 5)
 
 def _with_hot_pixel(chunk: EventChunk) -> EventChunk:
     """Add an event of the hot pixel each microsecond."""
-    assert chunk.x is not None
-    assert chunk.y is not None
-    assert chunk.on is not None
+    x, y, on = columns(chunk)
     t_us = np.arange(chunk.t_end_us - 5_000, chunk.t_end_us, dtype=np.int64)
     times = np.concatenate((chunk.t_us, t_us))
     order = np.argsort(times, kind="stable")
@@ -38,14 +37,15 @@ def _with_hot_pixel(chunk: EventChunk) -> EventChunk:
     return replace(
         chunk,
         t_us=times[order],
-        x=np.concatenate((chunk.x, more * HOT[0]))[order].astype(np.uint16),
-        y=np.concatenate((chunk.y, more * HOT[1]))[order].astype(np.uint16),
-        on=np.concatenate((chunk.on, np.ones(len(t_us), np.bool_)))[order],
+        x=np.concatenate((x, more * HOT[0]))[order].astype(np.uint16),
+        y=np.concatenate((y, more * HOT[1]))[order].astype(np.uint16),
+        on=np.concatenate((on, np.ones(len(t_us), np.bool_)))[order],
     )
 
 
 def _without(chunk: EventChunk) -> EventChunk:
-    return select_numpy(chunk, np.not_equal(chunk.x, HOT[0]) | np.not_equal(chunk.y, HOT[1]))
+    x, y, _ = columns(chunk)
+    return picked(chunk, (x != HOT[0]) | (y != HOT[1]))
 
 
 @pytest.mark.parametrize(
