@@ -46,6 +46,7 @@ def _explosive() -> onnx.ModelProto:
     layer = network.spec.layers[0]
     a = [1e30, *layer.parameters["a"][1:]]
     calm = {"mean": [0.0] * 16, "bias": [0.0] * 16}
+    assert layer.norm is not None
     layer = msgspec.structs.replace(
         layer,
         parameters=layer.parameters | {"a": a},
