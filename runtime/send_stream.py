@@ -1,5 +1,6 @@
 """One stream on its way to a daemon: opened, sent, opened again where that is needed, ended."""
 
+import math
 import secrets
 import time
 from collections import deque
@@ -72,7 +73,8 @@ class SendStream:
         self._owed = 0  # events that were shed and are not told yet
         self._timeout_s, self._patience_s = timeout_s, patience_s
         self._state: Literal["opening", "open", "apart"] = "opening"
-        self._heard_s = self._lost_s = time.monotonic()
+        self._heard_s = time.monotonic()
+        self._lost_s: float | None = self._heard_s
         self._overdue_s: float | None = None
         self._was_open = False
         self._back_off_s, self._retry_s = BACK_OFF_S, 0.0
@@ -175,9 +177,10 @@ class SendStream:
             self._window.resume(credit, oldest)
             self.forgotten += max(0, oldest - 1 - credit.acknowledged)
             self._state, self._was_open = "open", True
-            self._back_off_s = BACK_OFF_S
         else:
             self._window.acknowledge(credit)
+            # It not only opens streams, it goes on with them.
+            self._lost_s, self._back_off_s = None, BACK_OFF_S
         self._ring.settle(self._window.acknowledged, credit.forgettable)
 
     def _take_end(self, reply: Ended) -> None:
@@ -243,7 +246,7 @@ class SendStream:
     def _lose(self, why: str) -> None:
         """Leave the connection, and open the stream again after a while."""
         now_s = time.monotonic()
-        if self._state == "open":
+        if self._lost_s is None:
             self._lost_s = now_s
         self._state, self._why = "apart", why
         self._retry_s = now_s + self._back_off_s * _ANY.uniform(0.5, 1.0)
@@ -262,6 +265,8 @@ class SendStream:
             self._lose("no answer")
 
     def _give_up_s(self) -> float:
+        if self._lost_s is None:
+            return math.inf
         return self._lost_s + (self._patience_s if self._was_open else self._timeout_s)
 
     def _check_patience(self) -> None:

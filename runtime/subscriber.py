@@ -28,6 +28,8 @@ from retempo.runtime.errors import FeedError
 
 # How long an answer may take before it is asked for again, or given up.
 _ANSWER_S = 1.0
+# Nothing follows the last decision of a burst that could tell that it was lost: so it is asked for.
+_QUIET_S = 1.0
 _JSON = msgspec.json.Decoder(Decision)
 _MSGPACK = msgspec.msgpack.Decoder(Decision)
 
@@ -72,6 +74,8 @@ class Decisions:
         self._orders = {stream: DecisionOrder(last) for stream, last in (after or {}).items()}
         self._last = dict(after or {})
         self._answers: dict[bytes, _Answer] = {}
+        self._lively: set[str] = set()
+        self._latest_s = 0.0
         self._due: deque[Decision] = deque()
         self._endpoint = endpoint
         self._streams = frozenset(streams)
@@ -145,8 +149,7 @@ class Decisions:
             frames = self._next_frames(deadline_s)
             if frames is not None:
                 self._take(*frames)
-            if self._answers:
-                self._look_after_answers()
+            self._look_after_answers()
             if frames is None and deadline_s is not None and time.monotonic() >= deadline_s:
                 break
         if not self._due:
@@ -165,6 +168,8 @@ class Decisions:
             return frames[0], frames[-1]
         ends_s = [deadline_s] if deadline_s is not None else []
         ends_s += [answer.latest_s + _ANSWER_S for answer in self._answers.values()]
+        if self._lively:
+            ends_s.append(self._latest_s + _QUIET_S)
         left_ms = None
         if ends_s:
             left_ms = max(0, math.ceil((min(ends_s) - time.monotonic()) * 1e3))
@@ -190,6 +195,8 @@ class Decisions:
         if self._streams and decision.stream not in self._streams:
             return
         order = self._orders.setdefault(decision.stream, DecisionOrder())
+        self._lively.add(decision.stream)
+        self._latest_s = time.monotonic()
         self._due += order.take(decision)
         if order.asking:
             self._ask(decision.stream)
@@ -224,7 +231,13 @@ class Decisions:
 
     def _look_after_answers(self) -> None:
         """Go on without an answer that does not come; ask again where the end of it was lost."""
+        if not self._answers and not self._lively:
+            return
         now_s = time.monotonic()
+        if self._lively and now_s - self._latest_s >= _QUIET_S:
+            for stream in self._lively:
+                self._ask(stream)
+            self._lively.clear()
         for topic, answer in list(self._answers.items()):
             if now_s - answer.latest_s < _ANSWER_S:
                 continue
