@@ -13,18 +13,25 @@ from typing import Any, Protocol
 import msgspec
 import zmq
 
+from retempo.runtime.decision_history import HISTORY_BYTES, DecisionHistory
 from retempo.runtime.decisions_out import (
     ENCODERS,
+    DecisionsOut,
     Format,
     decisions_socket,
-    greet_subscribers,
-    send_decision,
 )
 from retempo.runtime.deployment import Deployment
 from retempo.runtime.endpoints import bind
 from retempo.runtime.errors import CounterError
 from retempo.runtime.event_log import EventLog
-from retempo.runtime.feed import KEEPALIVE_S, MAX_MESSAGE_BYTES, WINDOW, Reply, encode_reply
+from retempo.runtime.feed import (
+    GRACE_US,
+    KEEPALIVE_S,
+    MAX_MESSAGE_BYTES,
+    WINDOW,
+    Reply,
+    encode_reply,
+)
 from retempo.runtime.feed_server import Delivery, FeedServer
 from retempo.runtime.feed_stream import FeedReport
 
@@ -83,7 +90,9 @@ def run_daemon(
     decisions_endpoint: str,
     *,
     window: int = WINDOW,
+    grace_us: int = GRACE_US,
     decisions_format: Format = "json",
+    history_bytes: int = HISTORY_BYTES,
     chores: Sequence[Callable[[FeedServer], Chore]] = (),
     announce: Callable[[str, str], None] = announce_ready,
     stop: Stop | None = None,
@@ -99,7 +108,9 @@ def run_daemon(
         feed_endpoint: where events come in; `tcp://127.0.0.1:*` takes a free port.
         decisions_endpoint: where decisions go out.
         window: events messages that a sender may have on the way, a stream.
+        grace_us: how long the stream of a sender that is gone is kept for it.
         decisions_format: of the decisions' bodies.
+        history_bytes: of the latest decisions, for subscribers that missed some.
         chores: what else the loop sees to; each is made with the server, before it is announced.
         announce: told the two endpoints as bound, once the daemon is ready.
         stop: stops the daemon from another thread; the caller closes it.
@@ -120,18 +131,23 @@ def run_daemon(
         decisions = stack.enter_context(decisions_socket(context))
         bound = bind(feed, feed_endpoint, "[feed] bind")
         bound_out = bind(decisions, decisions_endpoint, "[decisions] bind")
+        history = DecisionHistory(history_bytes)
+        out = DecisionsOut(decisions, ENCODERS[decisions_format], history)
         server = FeedServer(
             deployment,
             send=partial(_send_reply, feed),
-            publish=partial(send_decision, decisions, ENCODERS[decisions_format]),
+            publish=out.publish,
             log=log,
             window=window,
+            grace_us=grace_us,
+            history=history,
         )
+        out.report = server.report
         stack.enter_context(_signals(stop))
         log.info("engine", name=deployment.engine.name, why=deployment.engine.why)
         seen_to = [make(server) for make in chores]
         announce(bound, bound_out)
-        _loop(server, feed, decisions, stop, seen_to)
+        _loop(server, feed, out, stop, seen_to)
         server.close()
         for chore in reversed(seen_to):
             chore.close()
@@ -148,19 +164,24 @@ def run_daemon(
 def _loop(
     server: FeedServer,
     feed: "zmq.Socket[bytes]",
-    decisions: "zmq.Socket[bytes]",
+    decisions: DecisionsOut,
     stop: Stop,
     chores: Sequence[Chore],
 ) -> None:
     poller = zmq.Poller()
-    for source in (feed, decisions, stop.waker, *(s for chore in chores for s in chore.sources)):
+    for source in (
+        feed,
+        decisions.sock,
+        stop.waker,
+        *(s for chore in chores for s in chore.sources),
+    ):
         poller.register(source, zmq.POLLIN)
     while not stop.requested:
         # While a stream has something to step, the sockets are looked at in passing.
         idle = server.rest_us() is None
         ready = dict(poller.poll(int(KEEPALIVE_S * 1e3) if idle else 0))
-        if decisions in ready:
-            greet_subscribers(decisions)
+        if decisions.sock in ready:
+            decisions.answer()
         if feed in ready:
             _take_batch(server, feed, stop)
         if server.rest_us() == 0.0:

@@ -6,13 +6,18 @@ stream's failure closes that stream and no other.
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from secrets import randbits
 from typing import Literal
 
+import msgspec
+
 from retempo.runtime.decision import Decision
+from retempo.runtime.decision_history import DecisionHistory
 from retempo.runtime.deployment import Deployment
 from retempo.runtime.errors import CounterError, RunError
 from retempo.runtime.event_log import EventLog
 from retempo.runtime.feed import (
+    GRACE_US,
     KEEPALIVE_S,
     REPLY_VERSION,
     WINDOW,
@@ -24,6 +29,7 @@ from retempo.runtime.feed import (
     Reply,
 )
 from retempo.runtime.feed_stream import FeedReport, FeedStream, Waiting
+from retempo.runtime.finished import Finished, FinishedStreams
 from retempo.runtime.rounds import Rounds
 from retempo.sensors.errors import SensorError, WireError
 from retempo.sensors.events import EventChunk
@@ -37,7 +43,12 @@ Delivery = Literal["sent", "full", "gone"]
 
 
 class FeedServer:
-    """Serves the streams of one deployment."""
+    """Serves the streams of one deployment.
+
+    `history` holds the latest decisions as they were published. `keeps_checkpoints` is set by who
+    takes them, before the first stream opens: senders then keep their messages until
+    `FeedStream.durable` says that a checkpoint holds them.
+    """
 
     def __init__(
         self,
@@ -47,15 +58,21 @@ class FeedServer:
         log: EventLog,
         *,
         window: int = WINDOW,
+        grace_us: int = GRACE_US,
+        history: DecisionHistory | None = None,
     ) -> None:
         self.report = FeedReport()
+        self.history = DecisionHistory() if history is None else history
+        self.keeps_checkpoints = False
         self._deployment = deployment
         self._send = send
         self._publish = publish
         self._log = log
         self._window = window
+        self._grace_us = grace_us
         self._streams: dict[str, FeedStream] = {}
-        self._rounds = Rounds(deployment, publish, self, log)
+        self._finished = FinishedStreams()
+        self._rounds = Rounds(deployment, self._decided, self, log)
         self._told_us = deployment.clock_us()
 
     def receive(self, owner: bytes, frames: Sequence[Buffer]) -> None:
@@ -73,7 +90,9 @@ class FeedServer:
         stream = self._streams.get(message.stream)
         if stream is None or (stream.owner, stream.epoch) != (owner, message.epoch):
             taken = "is fed by another sender" if stream else "is not open; send open first"
-            self._refuse(owner, message, f"the stream {taken}")
+            # Its own run over another connection: who is still there has to say so by `open`.
+            again = stream is None or stream.epoch == message.epoch
+            self._refuse(owner, message, f"the stream {taken}", again=again)
         elif message.geometry != stream.geometry:
             was = f"{stream.name!r} was opened as {stream.geometry}"
             self._reject(owner, f"{was}, a message says {message.geometry}")
@@ -87,6 +106,8 @@ class FeedServer:
                 return  # it failed over what waited, and its sender has been told
             chunk = self._take(stream, message)
             ends = message.kind == "end"
+            if not ends:
+                stream.clock.observe(chunk.t_end_us, arrived_us)
             self._rounds.add(stream, Waiting(chunk, message.sequence, arrived_us, ends))
 
     def rest_us(self) -> float | None:
@@ -104,20 +125,30 @@ class FeedServer:
                 self._credit(stream)
 
     def sweep(self) -> None:
-        """Once in `KEEPALIVE_S`: tell every sender that we live, and close whose sender is gone."""
-        if self._keepalive_due():
-            for stream in self._keep_alive():
+        """Once in `KEEPALIVE_S`: tell every sender that we live, and finish whose is gone."""
+        if not self._keepalive_due():
+            return
+        for stream in self._keep_alive():
+            if stream.gone_us is None:
+                stream.owner, stream.gone_us = b"", self._told_us
+                self._log.info("sender_gone", stream=stream.name, grace_us=self._grace_us)
+            if self._told_us - stream.gone_us >= self._grace_us:
                 self._abandon(stream, "its sender is gone")
 
     def close(self) -> None:
         """Finish every open stream: its final decision goes out, its sender is told."""
         for stream in list(self._streams.values()):
             if self._finish(stream, self._deployment.clock_us()):
-                self._tell_refusal(stream, "the daemon is shutting down")
+                self._tell_refusal(stream, "the daemon is shutting down", again=True)
 
     def _open(self, owner: bytes, message: Message) -> None:
         stream = self._streams.get(message.stream)
         if stream is not None and not self._make_way(stream, owner, message):
+            return
+        before = self._finished.find(message.stream, message.epoch)
+        if before is not None and before.counters is not None:
+            ended = Ended(REPLY_VERSION, message.stream, message.epoch, before.counters)
+            self._send(owner, ended)
             return
         if len(self._streams) >= MAX_STREAMS:
             self._refuse(owner, message, f"{MAX_STREAMS} streams are open, and that is the most")
@@ -130,38 +161,61 @@ class FeedServer:
         except Exception as error:  # noqa: BLE001  (one bad stream must not end the others)
             self._refuse(owner, message, f"it cannot be opened: {type(error).__name__}: {error}")
             return
+        inbox = Inbox.at(message) if before is None else before.inbox()
+        # In the middle of an epoch a new state begins, and with it another run of decisions.
+        run = randbits(61) if inbox.expected or before is not None else None
         stream = FeedStream(
             name=message.stream,
             epoch=message.epoch,
             owner=owner,
             geometry=message.geometry,
             pipeline=pipeline,
-            inbox=Inbox.at(message),
-            stepped=message.sequence - 1,
+            inbox=inbox,
+            stepped=inbox.expected - 1,
+            durable=inbox.expected - 1 if self.keeps_checkpoints else None,
+            run=run,
         )
         self._rounds.begin(stream, self._streams.values())
         self._streams[message.stream] = stream
         self.report.streams += 1
-        self._log.info("stream_opened", stream=stream.name, geometry=str(message.geometry))
+        self._log.info(
+            "stream_opened",
+            stream=stream.name,
+            geometry=str(message.geometry),
+            sequence=inbox.expected,
+        )
         self._credit(stream)
 
     def _make_way(self, stream: FeedStream, owner: bytes, message: Message) -> bool:
         """Whether a stream may be opened although its name is taken; answers it if not."""
+        if stream.epoch == message.epoch:
+            self._go_on(stream, owner, message)
+            return False
         if stream.owner != owner and self._credit(stream) != "gone":
             self._refuse(owner, message, "another sender feeds a stream of this name")
-            return False
-        if stream.epoch == message.epoch:
-            # The same run of the same sender over a new connection: it goes on where it stood.
-            stream.owner = owner
-            self._credit(stream)
             return False
         self._abandon(stream, "its sender has started anew")
         return True
 
+    def _go_on(self, stream: FeedStream, owner: bytes, message: Message) -> None:
+        """Let the same run of the same sender go on over another connection, where it stood.
+
+        Nobody else knows its epoch, so it need not be known that the old connection is gone.
+        """
+        if message.geometry != stream.geometry:
+            was = f"it was opened as {stream.geometry}"
+            self._refuse(owner, message, f"{was}, now it is {message.geometry}")
+            return
+        if stream.owner != owner:
+            stream.owner, stream.gone_us = owner, None
+            self.report.resumed += 1
+            self._log.info("sender_back", stream=stream.name, sequence=stream.stepped + 1)
+        self._credit(stream)
+
     def stepped(self, stream: FeedStream, message: Waiting) -> None:
         """See `runtime.rounds.Outcome`."""
         if message.ends:
-            if self._finish(stream, message.arrived_us):
+            if self._finish(stream, message.arrived_us, ended=True):
                 counters = stream.pipeline.counters.as_dict()
                 self._send(stream.owner, Ended(REPLY_VERSION, stream.name, stream.epoch, counters))
             return
@@ -188,24 +242,40 @@ class FeedServer:
         self._told_us = self._deployment.clock_us()
         return [stream for stream in self._streams.values() if self._credit(stream) == "gone"]
 
-    def _finish(self, stream: FeedStream, arrived_us: float) -> bool:
+    def _decided(self, decision: Decision) -> None:
+        """Publish a decision, as one of its stream's run."""
+        stream = self._streams[decision.stream]
+        self._publish(msgspec.structs.replace(decision, epoch=stream.decided_as))
+
+    def _finish(self, stream: FeedStream, arrived_us: float, *, ended: bool = False) -> bool:
         """Step what is open, publish the final decision and check the counters."""
         pipeline = stream.pipeline
         try:
             for block in pipeline.close():
                 ((y, took_us),) = self._deployment.step([(pipeline, block)])
                 for decision in pipeline.decide(block, y, took_us, arrived_us):
-                    self._publish(decision)
+                    self._decided(decision)
             final = pipeline.end(arrived_us)
             if final is not None:
-                self._publish(final)
+                self._decided(final)
         except Exception as error:  # noqa: BLE001  (one bad stream must not end the others)
             self.failed(stream, error)
             return False
         self._remove(stream)
         counters = pipeline.counters.as_dict()
+        place = stream.inbox
+        self._finished.add(
+            stream.name,
+            stream.epoch,
+            Finished(place.expected, place.sent, place.lost, counters if ended else None),
+        )
         self._log.info(
-            "stream_closed", stream=stream.name, counters=counters, removed=pipeline.removed
+            "stream_closed",
+            stream=stream.name,
+            counters=counters,
+            removed=pipeline.removed,
+            offset_us=stream.clock.offset_us,
+            drift_ppm=stream.clock.drift_ppm,
         )
         return True
 
@@ -231,7 +301,11 @@ class FeedServer:
         self.report.close(stream)
 
     def _credit(self, stream: FeedStream) -> Delivery:
-        credit = Credit(REPLY_VERSION, stream.name, stream.epoch, stream.stepped, self._window)
+        if not stream.owner:
+            return "gone"
+        credit = Credit(
+            REPLY_VERSION, stream.name, stream.epoch, stream.stepped, self._window, stream.durable
+        )
         delivery = self._send(stream.owner, credit)
         if delivery == "sent":
             stream.unanswered = 0
@@ -242,10 +316,12 @@ class FeedServer:
         self._log.warning("malformed_message", reason=reason)
         self._send(owner, Rejection(REPLY_VERSION, reason))
 
-    def _refuse(self, owner: bytes, message: Message, reason: str) -> None:
+    def _refuse(self, owner: bytes, message: Message, reason: str, *, again: bool = False) -> None:
         self.report.refused += 1
         self._log.warning("refused", stream=message.stream, reason=reason)
-        self._send(owner, Refusal(REPLY_VERSION, message.stream, message.epoch, reason))
+        self._send(owner, Refusal(REPLY_VERSION, message.stream, message.epoch, reason, again))
 
-    def _tell_refusal(self, stream: FeedStream, reason: str) -> None:
-        self._send(stream.owner, Refusal(REPLY_VERSION, stream.name, stream.epoch, reason))
+    def _tell_refusal(self, stream: FeedStream, reason: str, *, again: bool = False) -> None:
+        if stream.owner:
+            refusal = Refusal(REPLY_VERSION, stream.name, stream.epoch, reason, again)
+            self._send(stream.owner, refusal)

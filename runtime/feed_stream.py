@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 
+from retempo.runtime.clock_map import ClockMap
 from retempo.runtime.counters import Counters
 from retempo.runtime.feed import Inbox
 from retempo.runtime.overload import Delay, Rung
@@ -29,6 +30,11 @@ class FeedStream:
 
     `stepped` is the sequence of the last message stepped, `unanswered` counts those since the last
     credit that was delivered. `blocks` are those of `message` that are not stepped yet.
+
+    `owner` is the connection that feeds it, empty where it waits for its sender to come back, since
+    `gone_us`. `durable` is the sequence up to which no restart undoes what is stepped, None where
+    nothing is kept for a restart. `run` is the epoch that its decisions carry: the sender's own,
+    unless what came before in that epoch is not in the state of this stream.
     """
 
     name: str
@@ -44,11 +50,24 @@ class FeedStream:
     blocks: Iterator[Block] | None = None
     delay: Delay = field(default_factory=Delay)
     rung: Rung = field(default_factory=Rung)
+    gone_us: float | None = None
+    durable: int | None = None
+    run: int | None = None
+    clock: ClockMap = field(default_factory=ClockMap)
+
+    @property
+    def decided_as(self) -> int:
+        """The epoch of its decisions."""
+        return self.epoch if self.run is None else self.run
 
 
 @dataclass(slots=True)
 class FeedReport:
-    """What a daemon has done since it started; `counters` sums up those of all streams."""
+    """What a daemon has done since it started; `counters` sums up those of all streams.
+
+    `resumed` counts the streams that their senders came back to, `undelivered` the decisions that
+    at least one subscriber had no room for.
+    """
 
     streams: int = 0
     messages: int = 0
@@ -58,6 +77,8 @@ class FeedReport:
     missing: int = 0
     failed: int = 0
     unaccounted: int = 0
+    resumed: int = 0
+    undelivered: int = 0
     counters: Counters = field(default_factory=Counters)
 
     def close(self, stream: FeedStream) -> None:

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from retempo.runtime.decision_history import HISTORY_BYTES
 from retempo.runtime.feed import MAX_WINDOW, WINDOW
 from retempo.runtime.overload import Policy
 from retempo.sensors.filters.registry import AnySettings
@@ -12,21 +13,27 @@ _Address = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
 
 
 class FeedConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where events come in, and how many messages a sender may have on the way, a stream."""
+    """Where events come in, and how many messages a sender may have on the way, a stream.
+
+    `grace` is how long the stream of a sender that is gone is kept for it to come back.
+    """
 
     bind: str = "tcp://127.0.0.1:7710"
     window: Annotated[int, msgspec.Meta(ge=1, le=MAX_WINDOW)] = WINDOW
+    grace: str = "10s"
 
 
 class DecisionsConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where decisions go out, how often, and in what form.
 
-    `every` is `bin`, `change` (of the label) or a duration.
+    `every` is `bin`, `change` (of the label) or a duration. The latest `history` bytes are kept for
+    subscribers that missed some.
     """
 
     bind: str = "tcp://127.0.0.1:7711"
     every: str = "bin"
     format: Literal["json", "msgpack"] = "json"
+    history: Annotated[int, msgspec.Meta(ge=0)] = HISTORY_BYTES
 
 
 class InputConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -67,6 +67,15 @@ def deployment_of(
     return deployment
 
 
+def grace_us_of(config: ServeConfig) -> int:
+    """Return how long the stream of a sender that is gone is kept.
+
+    Raises:
+        ConfigError: the duration is malformed.
+    """
+    return _read(config.feed.grace, "[feed] grace", parse_duration_us)
+
+
 def _overload(config: OverloadConfig) -> Overload:
     return Overload(
         policy=config.policy,

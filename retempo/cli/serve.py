@@ -26,7 +26,7 @@ def run(
     from retempo.runtime.config import load_config
     from retempo.runtime.daemon import run_daemon
     from retempo.runtime.serve_config import ServeConfig
-    from retempo.runtime.serving import deployment_of
+    from retempo.runtime.serving import deployment_of, grace_us_of
 
     del json
     settings = load_config(config, ServeConfig)
@@ -35,5 +35,7 @@ def run(
         settings.feed.bind,
         settings.decisions.bind,
         window=settings.feed.window,
+        grace_us=grace_us_of(settings),
         decisions_format=settings.decisions.format,
+        history_bytes=settings.decisions.history,
     )
