@@ -95,7 +95,7 @@ class Binner:
         more = True
         while more:
             more = drain(self._table, True)
-            block = self.taken(more=more)
+            block = self.taken(more)
             if block is not None:
                 yield block
 
@@ -116,7 +116,7 @@ class Binner:
         more = True
         while more:
             more = advance(table, events, True)
-            block = self.taken(more=more)
+            block = self.taken(more)
             if block is not None:
                 yield block
 
@@ -124,9 +124,7 @@ class Binner:
         """Count events that are known to be missing before a chunk."""
         self._counters.lost += lost
 
-    def taken(
-        self, *, more: bool, ys: Bins | None = None, took_us: float = 0.0
-    ) -> Block | None:
+    def taken(self, more: bool, ys: Bins | None = None, took_us: float = 0.0) -> Block | None:
         """Count what the last call has placed; return what it has closed, if anything.
 
         Args:

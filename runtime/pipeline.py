@@ -14,7 +14,7 @@ from retempo.exporters.resolution import Resolution
 from retempo.runtime.binner import Binner
 from retempo.runtime.counters import Counters
 from retempo.runtime.decision import Decision
-from retempo.runtime.direct import direct_of
+from retempo.runtime.direct import Direct, direct_of
 from retempo.runtime.engine import Engine, Vector
 from retempo.runtime.errors import EngineError, InputError
 from retempo.runtime.layout import BinLayout
@@ -69,7 +69,7 @@ class Pipeline:
         self._labels = engine.model.contract.network.labels
         self._binner = Binner(layout, engine.resolution.dt_us, self.counters, lateness_us)
         self.state = engine.new_state(1)
-        self._direct = direct_of(engine, self._binner, self.state)
+        self._direct: Direct | None = None
         self._new_readout = new_readout
         self._readout = new_readout()
         self._every = every
@@ -110,12 +110,16 @@ class Pipeline:
 
     def take(self, chunk: EventChunk) -> Iterator[Block]:
         """Yield the bins that a chunk closes, to be stepped before the next are asked for."""
-        chunk = self._filtered(chunk)
-        if self._direct is not None and self._direct.state is not self.state:
-            self._direct = direct_of(self._engine, self._binner, self.state)
-        if self._direct is None or chunk.packet is None:
-            return self._binner.feed(chunk)
-        return self._direct.take(chunk, self._clock_us)
+        return self._closed(self._filtered(chunk))
+
+    def _closed(self, chunk: EventChunk) -> Iterator[Block]:
+        """Bin a chunk; a message as it came in is stepped along with it, see `runtime.direct`."""
+        if chunk.packet is not None:
+            if self._direct is None or not self._direct.serves(self._binner, self.state):
+                self._direct = direct_of(self._engine, self._binner, self.state)
+            if self._direct is not None:
+                return self._direct.take(chunk, self._clock_us)
+        return self._binner.feed(chunk)
 
     def close(self) -> Iterator[Block]:
         """Yield the bins that are still open, up to that of the last event."""
