@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from retempo.runtime.binning import FOREVER, NO_BIN, Events, events_of
 from retempo.runtime.counters import Counters
 from retempo.runtime.errors import InputError
-from retempo.runtime.layout import BinLayout
+from retempo.runtime.layout import BinLayout, Bins
 from retempo.runtime.sparse_bins import Block, SparseBins
 from retempo.runtime.window import advance, drain
 from retempo.runtime.window_table import (
@@ -50,10 +50,10 @@ class Binner:
     ) -> None:
         self.dt_us = dt_us
         self._counters = counters
-        self._window = Window(
+        self.window = Window(
             layout, dt_us, lateness_us, silence_us, listed=True, window_bytes=window_bytes
         )
-        self._table = self._window.table
+        self._table = self.window.table
         self._told = self._table[:TOLD]
 
     def gather(self, n: int) -> None:
@@ -67,7 +67,7 @@ class Binner:
         Raises:
             InputError: `n` is not 1 or more, or the bin mode `max` counts units that straddle bins.
         """
-        spec = self._window.layout.spec
+        spec = self.window.layout.spec
         if not 1 <= n <= FOREVER // self.dt_us:
             raise InputError(f"at least 1 bin of {self.dt_us} us is closed at a time, got {n}")
         if n > 1 and spec.bin_mode == "max" and self.dt_us % spec.bin_unit_us:
@@ -83,7 +83,7 @@ class Binner:
 
         If the iterator is left before its end, the events that it had not reached are not received.
         """
-        self._counters.lost += chunk.lost
+        self.lose(chunk.lost)
         return self._fed(events_of(chunk), chunk.t_end_us)
 
     def feed_packed(self, packed: Packed) -> Iterator[Block]:
@@ -95,7 +95,7 @@ class Binner:
         more = True
         while more:
             more = drain(self._table, True)
-            block = self._taken()
+            block = self.taken(more)
             if block is not None:
                 yield block
 
@@ -116,18 +116,33 @@ class Binner:
         more = True
         while more:
             more = advance(table, events, True)
-            block = self._taken()
+            block = self.taken(more)
             if block is not None:
                 yield block
 
-    def _taken(self) -> Block | None:
-        """Count what the last call has placed; return what it has closed, if anything."""
+    def lose(self, lost: int) -> None:
+        """Count events that are known to be missing before a chunk."""
+        self._counters.lost += lost
+
+    def taken(self, more: bool, ys: Bins | None = None, took_us: float = 0.0) -> Block | None:
+        """Count what the last call has placed; return what it has closed, if anything.
+
+        Args:
+            more: whether the call is to be made again.
+            ys: where the outputs of the closed bins stand if they have been stepped.
+            took_us: how long that took.
+        """
         binned, late, invalid, masked, _, _, gaps, first, bins, entries, _, n = self._told.tolist()
-        self._counters.place(binned, late, invalid, masked, gaps)
+        if late or invalid or masked or gaps:
+            self._counters.place(binned, late, invalid, masked, gaps)
+        else:
+            self._counters.received += binned
+            self._counters.binned += binned
         if not bins:
             return None
-        window = self._window
+        window = self.window
         lists = SparseBins(
             window.starts[: bins + 1], window.inputs[:entries], window.values[:entries]
         )
-        return Block(first, n * self.dt_us, lists)
+        y = None if ys is None else ys[:bins]
+        return Block(first, n * self.dt_us, lists, more, y, took_us)

@@ -88,12 +88,12 @@ class FeedServer:
             self._open(owner, message)
             return
         stream = self._streams.get(message.stream)
-        if stream is None or (stream.owner, stream.epoch) != (owner, message.epoch):
+        if stream is None or stream.owner != owner or stream.epoch != message.epoch:
             taken = "is fed by another sender" if stream else "is not open; send open first"
             # Its own run over another connection: who is still there has to say so by `open`.
             again = stream is None or stream.epoch == message.epoch
             self._refuse(owner, message, f"the stream {taken}", again=again)
-        elif message.geometry != stream.geometry:
+        elif message.geometry is not stream.geometry and message.geometry != stream.geometry:
             was = f"{stream.name!r} was opened as {stream.geometry}"
             self._reject(owner, f"{was}, a message says {message.geometry}")
         elif message.kind == "events" and stream.inbox.is_duplicate(message):

@@ -4,6 +4,8 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 
+import msgspec
+
 from retempo.runtime.clock_map import ClockMap
 from retempo.runtime.counters import Counters
 from retempo.runtime.feed import Inbox
@@ -14,8 +16,7 @@ from retempo.sensors.events import EventChunk
 from retempo.sensors.geometry import Geometry
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Waiting:
+class Waiting(msgspec.Struct, frozen=True, eq=False, gc=False):
     """A message that waits for its stream's turn; `ends` marks the last."""
 
     chunk: EventChunk

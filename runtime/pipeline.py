@@ -14,6 +14,7 @@ from retempo.exporters.resolution import Resolution
 from retempo.runtime.binner import Binner
 from retempo.runtime.counters import Counters
 from retempo.runtime.decision import Decision
+from retempo.runtime.direct import Direct, direct_of
 from retempo.runtime.engine import Engine, Vector
 from retempo.runtime.errors import EngineError, InputError
 from retempo.runtime.layout import BinLayout
@@ -68,6 +69,7 @@ class Pipeline:
         self._labels = engine.model.contract.network.labels
         self._binner = Binner(layout, engine.resolution.dt_us, self.counters, lateness_us)
         self.state = engine.new_state(1)
+        self._direct: Direct | None = None
         self._new_readout = new_readout
         self._readout = new_readout()
         self._every = every
@@ -108,7 +110,16 @@ class Pipeline:
 
     def take(self, chunk: EventChunk) -> Iterator[Block]:
         """Yield the bins that a chunk closes, to be stepped before the next are asked for."""
-        return self._binner.feed(self._filtered(chunk))
+        return self._closed(self._filtered(chunk))
+
+    def _closed(self, chunk: EventChunk) -> Iterator[Block]:
+        """Bin a chunk; a message as it came in is stepped along with it, see `runtime.direct`."""
+        if chunk.packet is not None:
+            if self._direct is None or not self._direct.serves(self._binner, self.state):
+                self._direct = direct_of(self._engine, self._binner, self.state)
+            if self._direct is not None:
+                return self._direct.take(chunk, self._clock_us)
+        return self._binner.feed(chunk)
 
     def close(self) -> Iterator[Block]:
         """Yield the bins that are still open, up to that of the last event."""
@@ -146,11 +157,18 @@ class Pipeline:
             self._engine.set_resolution(self.state, self._ladder[block.dt_us])
             self.counters.switches += 1
 
-    def _step(self, block: Block, arrived_us: float) -> Iterator[Decision | None]:
+    def step(self, block: Block) -> tuple[Vector, float]:
+        """Return the outputs of a block, valid until the next, and how long stepping it took."""
+        if block.y is not None:
+            return block.y, block.took_us
         self.prepare(block)
         began_us = self._clock_us()
         y = self._engine.run(self.state, block.bins)
-        decisions = self.decide(block, y, self._clock_us() - began_us, arrived_us)
+        return y, self._clock_us() - began_us
+
+    def _step(self, block: Block, arrived_us: float) -> Iterator[Decision | None]:
+        y, took_us = self.step(block)
+        decisions = self.decide(block, y, took_us, arrived_us)
         yield from decisions or (None,)
 
     def decide(self, block: Block, y: Vector, took_us: float, arrived_us: float) -> list[Decision]:

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from retempo.runtime.decision import Decision
 from retempo.runtime.deployment import Deployment
+from retempo.runtime.engine import Vector
 from retempo.runtime.event_log import EventLog
 from retempo.runtime.feed_stream import FeedStream, Waiting
 from retempo.runtime.overload import Rung, govern
@@ -136,15 +137,19 @@ class Rounds:
                 return None
             self._begin(stream)
         assert stream.blocks is not None  # noqa: S101  (a message has begun)
-        assert stream.message is not None  # noqa: S101
         block = next(stream.blocks, None)
         if block is None:
-            message, stream.blocks = stream.message, None
-            if not stream.waiting:
-                self._ready.pop(stream.name, None)
-            self._outcome.stepped(stream, message)
-            self._govern(stream, message)
+            self._settle(stream)
         return block
+
+    def _settle(self, stream: FeedStream) -> None:
+        """Go on behind a message that has been stepped whole."""
+        message, stream.blocks = stream.message, None
+        assert message is not None  # noqa: S101
+        if not stream.waiting:
+            self._ready.pop(stream.name, None)
+        self._outcome.stepped(stream, message)
+        self._govern(stream, message)
 
     def _begin(self, stream: FeedStream) -> None:
         """Begin the next message; what is to be shed goes first, as one message without events."""
@@ -178,19 +183,28 @@ class Rounds:
         return shed
 
     def _step(self, jobs: list[tuple[FeedStream, Block]]) -> None:
+        stream, block = jobs[0]
+        if len(jobs) == 1 and block.y is not None:
+            self._decide(stream, block, block.y, block.took_us)
+            return
         try:
             outputs = self._deployment.step([(stream.pipeline, block) for stream, block in jobs])
         except Exception as error:  # noqa: BLE001
             self._fail([stream for stream, _ in jobs], error)
             return
         for (stream, block), (y, took_us) in zip(jobs, outputs, strict=True):
-            assert stream.message is not None  # noqa: S101
-            try:
-                arrived_us = stream.message.arrived_us
-                for decision in stream.pipeline.decide(block, y, took_us, arrived_us):
-                    self._publish(decision)
-            except Exception as error:  # noqa: BLE001
-                self._fail([stream], error)
+            self._decide(stream, block, y, took_us)
+
+    def _decide(self, stream: FeedStream, block: Block, y: Vector, took_us: float) -> None:
+        assert stream.message is not None  # noqa: S101
+        try:
+            arrived_us = stream.message.arrived_us
+            for decision in stream.pipeline.decide(block, y, took_us, arrived_us):
+                self._publish(decision)
+            if not block.more:
+                self._settle(stream)
+        except Exception as error:  # noqa: BLE001
+            self._fail([stream], error)
 
     def _govern(self, stream: FeedStream, message: Waiting) -> None:
         overload = self._deployment.overload

@@ -4,6 +4,7 @@ The sender speaks the feed message by message, so that a test can repeat, reorde
 """
 
 import json
+import secrets
 import signal
 import subprocess
 import sys
@@ -110,7 +111,7 @@ class Hand:
     endpoint: str
     stream: str = "hand"
     geometry: Geometry = GRID
-    epoch: int = 1
+    epoch: int = field(default_factory=lambda: secrets.randbits(61))
     at: Cursor = field(init=False)
 
     def __post_init__(self) -> None:
