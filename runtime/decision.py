@@ -3,7 +3,7 @@
 import msgspec
 
 
-class Decision(msgspec.Struct, frozen=True, kw_only=True):
+class Decision(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The label and the scores of a stream at an instant of event time.
 
     `sequence` numbers the decisions of a stream from 0, so that a reader sees what it missed.
