@@ -6,7 +6,7 @@ from retempo.runtime.binning import FOREVER, NO_BIN, Events, events_of
 from retempo.runtime.counters import Counters
 from retempo.runtime.errors import InputError
 from retempo.runtime.layout import BinLayout, Bins
-from retempo.runtime.sparse_bins import Block, SparseBins
+from retempo.runtime.sparse_bins import NO_BINS, Block, SparseBins
 from retempo.runtime.window import advance, drain
 from retempo.runtime.window_table import (
     FIRST,
@@ -124,25 +124,31 @@ class Binner:
         """Count events that are known to be missing before a chunk."""
         self._counters.lost += lost
 
-    def taken(self, more: bool, ys: Bins | None = None, took_us: float = 0.0) -> Block | None:
+    def taken(self, more: bool) -> Block | None:
         """Count what the last call has placed; return what it has closed, if anything.
 
-        Args:
-            more: whether the call is to be made again.
-            ys: where the outputs of the closed bins stand if they have been stepped.
-            took_us: how long that took.
+        `more` says whether the call is to be made again.
         """
-        binned, late, invalid, masked, _, _, gaps, first, bins, entries, _, n = self._told.tolist()
-        if late or invalid or masked or gaps:
-            self._counters.place(binned, late, invalid, masked, gaps)
-        else:
-            self._counters.received += binned
-            self._counters.binned += binned
+        first, bins, entries, n = self._placed()
         if not bins:
             return None
         window = self.window
         lists = SparseBins(
             window.starts[: bins + 1], window.inputs[:entries], window.values[:entries]
         )
-        y = None if ys is None else ys[:bins]
-        return Block(first, n * self.dt_us, lists, more, y, took_us)
+        return Block(first, n * self.dt_us, lists, more)
+
+    def stepped(self, more: bool, ys: Bins, took_us: float) -> Block | None:
+        """As `taken`, where what was closed has been stepped: its outputs stand first in `ys`."""
+        first, bins, _, n = self._placed()
+        return Block(first, n * self.dt_us, NO_BINS, more, ys[:bins], took_us) if bins else None
+
+    def _placed(self) -> tuple[int, int, int, int]:
+        binned, late, invalid, masked, _, _, gaps, first, bins, entries, _, n = self._told.tolist()
+        counters = self._counters
+        if late or invalid or masked or gaps:
+            counters.place(binned, late, invalid, masked, gaps)
+        else:
+            counters.received += binned
+            counters.binned += binned
+        return first, bins, entries, n

@@ -3,7 +3,7 @@
 import msgspec
 
 
-class Decision(msgspec.Struct, frozen=True, kw_only=True):
+class Decision(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The label and the scores of a stream at an instant of event time.
 
     `epoch` names a run of the stream and `sequence` numbers its decisions from 0, so that a reader

@@ -82,8 +82,6 @@ class Deployment:
             For each the outputs, `(bins, labels)`, valid until its stream's next, and its share of
             the microseconds that it took.
         """
-        if any(block.y is not None for _, block in jobs):
-            return [pipeline.step(block) for pipeline, block in jobs]
         for pipeline, block in jobs:
             pipeline.prepare(block)
         began_us = self.clock_us()

@@ -125,11 +125,12 @@ class Direct:
                 self._tune()
             bin_and_step(table, events, t_end_us, begins)
             begins, more = False, job[MORE] == 1
-            steps = job[STEPS]
-            if steps and job[RESULT] != job[CLOSED]:
-                self._go_on()
-            ys = self._ys if steps else None
-            block = binner.taken(more, ys, clock_us() - began_us)
+            if job[STEPS]:
+                if job[RESULT] != job[CLOSED]:
+                    self._go_on()
+                block = binner.stepped(more, self._ys, clock_us() - began_us)
+            else:
+                block = binner.taken(more)
             if block is not None:
                 yield block
 

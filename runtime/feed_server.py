@@ -100,10 +100,11 @@ class FeedServer:
             stream.unanswered += 1
             self._log.warning("duplicate", stream=stream.name, sequence=message.sequence)
         else:
-            # Who ignores the window waits in the socket, as the loop then does not read on.
-            self._rounds.make_room(stream, self._window)
-            if self._streams.get(stream.name) is not stream:
-                return  # it failed over what waited, and its sender has been told
+            if len(stream.waiting) >= self._window:
+                # Who ignores the window waits in the socket, as the loop then does not read on.
+                self._rounds.make_room(stream, self._window)
+                if self._streams.get(stream.name) is not stream:
+                    return  # it failed over what waited, and its sender has been told
             chunk = self._take(stream, message)
             ends = message.kind == "end"
             if not ends:

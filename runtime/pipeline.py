@@ -192,10 +192,11 @@ class Pipeline:
             self._check_finite()
         scores = self._readout(y, dt_us)
         begin_us, step_us = block.first * dt_us, took_us / bins
-        decisions = [
-            self._decision(begin_us + (k + 1) * dt_us, dt_us, scores[k], step_us, arrived_us)
-            for k in self._due(begin_us, dt_us, scores)
-        ]
+        due = (0,) if bins == 1 and self._every == "bin" else self._due(begin_us, dt_us, scores)
+        decisions = []
+        for k in due:
+            t_us = begin_us + (k + 1) * dt_us
+            decisions.append(self._decision(t_us, dt_us, scores[k], step_us, arrived_us))
         self._last = (begin_us + bins * dt_us, dt_us, scores[-1], step_us)
         return decisions
 

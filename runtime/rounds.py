@@ -124,7 +124,9 @@ class Rounds:
             except Exception as error:  # noqa: BLE001  (one bad stream must not end the others)
                 self._fail([stream], error)
             else:
-                if block is not None:
+                if block is not None and block.y is not None:
+                    self._decide(stream, block, block.y, block.took_us)
+                elif block is not None:
                     due.append((stream, block))
         together = self._deployment.batch
         for begin in range(0, len(due), together):
@@ -153,7 +155,7 @@ class Rounds:
 
     def _begin(self, stream: FeedStream) -> None:
         """Begin the next message; what is to be shed goes first, as one message without events."""
-        shed = self._to_shed(stream)
+        shed = self._to_shed(stream) if len(stream.waiting) > 1 else None
         if shed:
             stream.message = shed[-1]
             chunks = [message.chunk for message in shed]
@@ -167,7 +169,7 @@ class Rounds:
         stream.blocks = stream.pipeline.take(stream.message.chunk)
 
     def _to_shed(self, stream: FeedStream) -> list[Waiting]:
-        """Take from what waits all that is older than half of the delay that is allowed."""
+        """Take from what waits, but for the last, what is older than half of the allowed delay."""
         overload, waiting = self._deployment.overload, stream.waiting
         if overload.policy not in ("shed_oldest", "reset"):
             return []
@@ -177,16 +179,12 @@ class Rounds:
             return stream.delay.behind_us(now_us, message.chunk.t_end_us)
 
         shed: list[Waiting] = []
-        if len(waiting) > 1 and behind_us(waiting[0]) > overload.behind_us:
+        if behind_us(waiting[0]) > overload.behind_us:
             while len(waiting) > 1 and behind_us(waiting[0]) > overload.behind_us / 2:
                 shed.append(waiting.popleft())
         return shed
 
     def _step(self, jobs: list[tuple[FeedStream, Block]]) -> None:
-        stream, block = jobs[0]
-        if len(jobs) == 1 and block.y is not None:
-            self._decide(stream, block, block.y, block.took_us)
-            return
         try:
             outputs = self._deployment.step([(stream.pipeline, block) for stream, block in jobs])
         except Exception as error:  # noqa: BLE001

@@ -33,12 +33,15 @@ class SparseBins(msgspec.Struct, frozen=True, eq=False, gc=False):
         return SparseBins(starts - starts[0], self.inputs[entries], self.values[entries])
 
 
+NO_BINS = SparseBins(np.zeros(1, np.int64), np.zeros(0, np.int32), np.zeros(0, np.float32))
+
+
 class Block(msgspec.Struct, frozen=True, eq=False, gc=False):
     """Closed bins `first`, `first + 1`, ... of `dt_us` each: bin `k` is `[k dt_us, (k + 1) dt_us)`.
 
     Valid until the next block of its binner is asked for. `more` is False where it is known that
     its chunk closes no other. `y` are the outputs of a block that was stepped as it was closed, see
-    `runtime.direct`, which took `took_us`.
+    `runtime.direct`, which took `took_us`; nobody needs its `bins` any more, so they are `NO_BINS`.
 
     Shapes: `y` `(bins, labels)`.
     """
