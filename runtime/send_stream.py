@@ -89,6 +89,8 @@ class SendStream:
         Raises:
             FeedError: no daemon answers in time, or it refuses the stream.
         """
+        if self._link.left:
+            self._link.renew()
         self._send_open()
         while self._state != "open":
             self._advance(self._longest_wait_s())
@@ -246,6 +248,7 @@ class SendStream:
     def _lose(self, why: str) -> None:
         """Leave the connection, and open the stream again after a while."""
         now_s = time.monotonic()
+        self._link.leave()
         if self._lost_s is None:
             self._lost_s = now_s
         self._state, self._why = "apart", why

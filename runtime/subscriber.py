@@ -160,6 +160,8 @@ class Decisions:
 
     def _next_frames(self, deadline_s: float | None) -> tuple[bytes, bytes] | None:
         """Return the topic and the body of the next message, None where there is none in time."""
+        if self._monitor.get(zmq.EVENTS) & zmq.POLLIN:
+            self._ask_after_reconnect()
         try:
             frames = self._socket.recv_multipart(zmq.NOBLOCK)
         except zmq.Again:
@@ -174,15 +176,16 @@ class Decisions:
         if ends_s:
             left_ms = max(0, math.ceil((min(ends_s) - time.monotonic()) * 1e3))
         ready = dict(self._poller.poll(left_ms))
-        if self._monitor in ready:
-            while self._monitor.poll(0):
-                self._monitor.recv_multipart()
-            for stream in self._orders:
-                self._ask(stream)
-        if self._socket not in ready:
+        if self._monitor in ready or self._socket not in ready:
             return None
         frames = self._socket.recv_multipart()
         return frames[0], frames[-1]
+
+    def _ask_after_reconnect(self) -> None:
+        while self._monitor.poll(0):
+            self._monitor.recv_multipart()
+        for stream in self._orders:
+            self._ask(stream)
 
     def _take(self, topic: bytes, body: bytes) -> None:
         if topic.startswith(HELLO):
