@@ -21,12 +21,13 @@ from retempo.runtime.decisions_out import (
     send_decision,
 )
 from retempo.runtime.deployment import Deployment
-from retempo.runtime.endpoints import bind
 from retempo.runtime.errors import CounterError
 from retempo.runtime.event_log import EventLog
 from retempo.runtime.feed import KEEPALIVE_S, MAX_MESSAGE_BYTES, WINDOW, Reply, encode_reply
 from retempo.runtime.feed_server import Delivery, FeedServer
 from retempo.runtime.feed_stream import FeedReport
+from retempo.runtime.security.door import Door
+from retempo.runtime.security.settings import Security
 
 # Messages taken before streams are stepped and the loop looks at subscribers again.
 _BATCH = 16
@@ -84,6 +85,7 @@ def run_daemon(
     *,
     window: int = WINDOW,
     decisions_format: Format = "json",
+    security: Security | None = None,
     chores: Sequence[Callable[[FeedServer], Chore]] = (),
     announce: Callable[[str, str], None] = announce_ready,
     stop: Stop | None = None,
@@ -100,6 +102,7 @@ def run_daemon(
         decisions_endpoint: where decisions go out.
         window: events messages that a sender may have on the way, a stream.
         decisions_format: of the decisions' bodies.
+        security: who may connect; anybody on this machine if None.
         chores: what else the loop sees to; each is made with the server, before it is announced.
         announce: told the two endpoints as bound, once the daemon is ready.
         stop: stops the daemon from another thread; the caller closes it.
@@ -107,6 +110,7 @@ def run_daemon(
 
     Raises:
         FeedError: an endpoint cannot be bound.
+        SecurityError: an endpoint would serve the network in clear.
         CounterError: at the end, if a stream broke the sum rule.
     """
     log = EventLog() if log is None else log
@@ -118,8 +122,10 @@ def run_daemon(
         stack.callback(context.term)
         feed = stack.enter_context(_feed_socket(context))
         decisions = stack.enter_context(decisions_socket(context))
-        bound = bind(feed, feed_endpoint, "[feed] bind")
-        bound_out = bind(decisions, decisions_endpoint, "[decisions] bind")
+        door = Door(context, security or Security(), log)
+        stack.callback(door.release)
+        bound = door.bind(feed, feed_endpoint, "[feed] bind")
+        bound_out = door.bind(decisions, decisions_endpoint, "[decisions] bind")
         server = FeedServer(
             deployment,
             send=partial(_send_reply, feed),
@@ -129,9 +135,10 @@ def run_daemon(
         )
         stack.enter_context(_signals(stop))
         log.info("engine", name=deployment.engine.name, why=deployment.engine.why)
-        seen_to = [make(server) for make in chores]
+        server.report.door = door.counts
+        seen_to: list[Chore] = [door, *(make(server) for make in chores)]
         announce(bound, bound_out)
-        _loop(server, feed, decisions, stop, seen_to)
+        _loop(server, feed, decisions, stop, door, seen_to)
         server.close()
         for chore in reversed(seen_to):
             chore.close()
@@ -150,6 +157,7 @@ def _loop(
     feed: "zmq.Socket[bytes]",
     decisions: "zmq.Socket[bytes]",
     stop: Stop,
+    door: Door,
     chores: Sequence[Chore],
 ) -> None:
     poller = zmq.Poller()
@@ -162,7 +170,7 @@ def _loop(
         if decisions in ready:
             greet_subscribers(decisions)
         if feed in ready:
-            _take_batch(server, feed, stop)
+            _take_batch(server, feed, stop, door)
         if server.rest_us() == 0.0:
             server.turn()
         server.acknowledge()
@@ -171,7 +179,7 @@ def _loop(
             chore.tick()
 
 
-def _take_batch(server: FeedServer, feed: "zmq.Socket[bytes]", stop: Stop) -> None:
+def _take_batch(server: FeedServer, feed: "zmq.Socket[bytes]", stop: Stop, door: Door) -> None:
     for _ in range(_BATCH):
         if stop.requested:
             return
@@ -180,12 +188,15 @@ def _take_batch(server: FeedServer, feed: "zmq.Socket[bytes]", stop: Stop) -> No
         except zmq.Again:
             return
         frames: list[memoryview] = []
+        admitted = True
         while feed.get(zmq.RCVMORE):
             frame = feed.recv(copy=False)
             # What has too many frames is malformed whatever they hold: they need not be kept.
             if len(frames) < 3:
                 frames.append(frame.buffer)
-        server.receive(owner, frames)
+            admitted = admitted and door.admits(frame)
+        if admitted:
+            server.receive(owner, frames)
 
 
 def _feed_socket(context: "zmq.Context[Any]") -> "zmq.Socket[bytes]":

@@ -8,6 +8,7 @@ from retempo.runtime.counters import Counters
 from retempo.runtime.feed import Inbox
 from retempo.runtime.overload import Delay, Rung
 from retempo.runtime.pipeline import Pipeline
+from retempo.runtime.security.door import DoorCounts
 from retempo.runtime.sparse_bins import Block
 from retempo.sensors.events import EventChunk
 from retempo.sensors.geometry import Geometry
@@ -48,7 +49,10 @@ class FeedStream:
 
 @dataclass(slots=True)
 class FeedReport:
-    """What a daemon has done since it started; `counters` sums up those of all streams."""
+    """What a daemon has done since it started.
+
+    `counters` sums up those of all streams, `door` counts who connected and who was refused.
+    """
 
     streams: int = 0
     messages: int = 0
@@ -59,6 +63,7 @@ class FeedReport:
     failed: int = 0
     unaccounted: int = 0
     counters: Counters = field(default_factory=Counters)
+    door: DoorCounts = field(default_factory=DoorCounts)
 
     def close(self, stream: FeedStream) -> None:
         """Add up what became of a stream."""

@@ -24,6 +24,7 @@ from retempo.runtime.feed import (
 )
 from retempo.runtime.pacing import paced
 from retempo.runtime.publish_report import PublishReport
+from retempo.runtime.security.client import ClientKeys, client_security, why_silent
 from retempo.runtime.slices import slices
 from retempo.sensors.errors import SensorError, WireError
 from retempo.sensors.events import EventChunk, LiveSource, Source, live_of
@@ -43,6 +44,7 @@ def publish(
     stream: str | None = None,
     speed: float | None = None,
     timeout_s: float = TIMEOUT_S,
+    keys: ClientKeys | None = None,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> PublishReport:
@@ -54,6 +56,7 @@ def publish(
         stream: the stream's name, the source's own if None.
         speed: how much faster than the sensor; 1 is its own pace, None as fast as possible.
         timeout_s: how long the daemon may be silent when it has something to answer.
+        keys: this client's and the daemon's; None sends in clear.
         clock: seconds, for the pace.
         sleep: waits seconds, for the pace.
 
@@ -61,7 +64,7 @@ def publish(
         FeedError: no daemon answers, it refuses the stream, or it goes away.
         SensorError: the source cannot be read to its end.
     """
-    with Sender(endpoint, timeout_s) as sender:
+    with Sender(endpoint, timeout_s, keys) as sender:
         return sender.publish(source, stream=stream, speed=speed, clock=clock, sleep=sleep)
 
 
@@ -72,7 +75,9 @@ class Sender:
         FeedError: the endpoint is malformed.
     """
 
-    def __init__(self, endpoint: str, timeout_s: float = TIMEOUT_S) -> None:
+    def __init__(
+        self, endpoint: str, timeout_s: float = TIMEOUT_S, keys: ClientKeys | None = None
+    ) -> None:
         self._endpoint = endpoint
         self._timeout_s = timeout_s
         self._heard_s = time.monotonic()
@@ -83,6 +88,7 @@ class Sender:
         # An aborted stream must not keep its process alive: what counts has been acknowledged.
         self._socket.set(zmq.LINGER, 0)
         self._socket.set(zmq.MAXMSGSIZE, MAX_MESSAGE_BYTES)
+        self._handshakes = client_security(self._socket, keys)
         try:
             connect(self._socket, endpoint)
         except FeedError:
@@ -102,6 +108,7 @@ class Sender:
 
     def close(self) -> None:
         """Close the connection; a stream that has not ended is ended by the daemon."""
+        self._handshakes.close()
         self._socket.close()
         self._context.term()
 
@@ -214,10 +221,9 @@ class Sender:
         # After this process was stopped, replies that lie in the kernel still need a moment.
         wait_s = max(self._timeout_s - silent_s, min(self._timeout_s, 0.5))
         if not wait(self._socket, wait_s):
-            raise FeedError(
-                f"{lead} within {self._timeout_s:g} s; "
-                "is retempo serve running there, and is the endpoint its feed?"
-            )
+            why = why_silent(self._handshakes)
+            asked = "is retempo serve running there, and is the endpoint its feed?"
+            raise FeedError(f"{lead} within {self._timeout_s:g} s; {why or asked}")
         return self._take_reply(at, window)
 
     def _take_reply(self, at: Cursor, window: SendWindow) -> Reply | None:

@@ -13,6 +13,7 @@ from retempo.runtime.decision import Decision
 from retempo.runtime.decisions_out import HELLO
 from retempo.runtime.endpoints import connect, wait
 from retempo.runtime.errors import FeedError
+from retempo.runtime.security.client import ClientKeys, client_security, why_silent
 
 _JSON = msgspec.json.Decoder(Decision)
 _MSGPACK = msgspec.msgpack.Decoder(Decision)
@@ -30,13 +31,18 @@ class Decisions:
         streams: names; none stands for every stream.
         timeout_s: how long to wait for the daemon at the start, and, iterating, for each decision;
             None waits for ever.
+        keys: this client's and the daemon's; None listens in clear.
 
     Raises:
         FeedError: no daemon answers in time, or the endpoint is malformed.
     """
 
     def __init__(
-        self, endpoint: str, streams: Sequence[str] = (), timeout_s: float | None = None
+        self,
+        endpoint: str,
+        streams: Sequence[str] = (),
+        timeout_s: float | None = None,
+        keys: ClientKeys | None = None,
     ) -> None:
         self.missed: dict[str, int] = {}
         self._expected: dict[str, int] = {}
@@ -46,6 +52,7 @@ class Decisions:
         self._context = zmq.Context()
         self._socket: zmq.Socket[bytes] = self._context.socket(zmq.SUB)
         self._socket.set(zmq.LINGER, 0)
+        self._handshakes = client_security(self._socket, keys)
         try:
             self._subscribe()
         except BaseException:
@@ -65,6 +72,7 @@ class Decisions:
 
     def close(self) -> None:
         """Close the connection."""
+        self._handshakes.close()
         self._socket.close()
         self._context.term()
 
@@ -110,9 +118,10 @@ class Decisions:
         while True:
             left_s = None if deadline_s is None else max(0.0, deadline_s - time.monotonic())
             if not wait(self._socket, left_s):
+                asked = "is retempo serve running there, and does it publish its decisions there?"
                 raise FeedError(
-                    f"no daemon answers at {self._endpoint} within {self._timeout_s} s; is "
-                    "retempo serve running there, and does it publish its decisions there?"
+                    f"no daemon answers at {self._endpoint} within {self._timeout_s} s; "
+                    f"{why_silent(self._handshakes) or asked}"
                 )
             if self._socket.recv_multipart()[0] == hello:
                 return

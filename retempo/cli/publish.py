@@ -10,7 +10,9 @@ from retempo.cli.options import (
     FilterTexts,
     Json,
     OnDamage,
+    OwnKey,
     Sensor,
+    ServerKey,
     Speed,
     filters_of,
     geometry_of,
@@ -42,6 +44,8 @@ def run(
     policy: OnDamage = "raise",
     geometry: Sensor = None,
     ear: EarText = None,
+    key: OwnKey = None,
+    server: ServerKey = None,
     json: Json = False,
 ) -> None:
     """Send recordings or live sources to a daemon, one stream after the other.
@@ -49,6 +53,7 @@ def run(
     Ctrl-C ends a live source: what has arrived is decided, the stream ended and reported.
     """
     from retempo.runtime.publisher import Sender
+    from retempo.runtime.security.client import read_client_keys
     from retempo.runtime.stopping import UntilStopped
     from retempo.sensors.events import live_of
     from retempo.sensors.filters import Filtered
@@ -58,7 +63,7 @@ def run(
     if stream is not None and len(sources) > 1:
         raise typer.BadParameter(f"--stream names one stream, but {len(sources)} sources are given")
     hears = ear_of_option(ear)
-    with Sender(to) as sender:
+    with Sender(to, keys=read_client_keys(key, server)) as sender:
         for text in sources:
             source = open_source(text, sensor, policy, hears)
             live = live_of(source)

@@ -25,6 +25,7 @@ def run(
     """
     from retempo.runtime.config import load_config
     from retempo.runtime.daemon import run_daemon
+    from retempo.runtime.security.settings import security_of
     from retempo.runtime.serve_config import ServeConfig
     from retempo.runtime.serving import deployment_of
 
@@ -36,4 +37,5 @@ def run(
         settings.decisions.bind,
         window=settings.feed.window,
         decisions_format=settings.decisions.format,
+        security=security_of(settings.security, config.parent),
     )
