@@ -25,12 +25,14 @@ def run(
     """
     from retempo.runtime.config import load_config
     from retempo.runtime.daemon import run_daemon
+    from retempo.runtime.security.limits import raise_file_limit
     from retempo.runtime.security.settings import security_of
     from retempo.runtime.serve_config import ServeConfig
     from retempo.runtime.serving import deployment_of
 
     del json
     settings = load_config(config, ServeConfig)
+    raise_file_limit()
     run_daemon(
         deployment_of(settings, config.parent, filters_of(filter) if filter else None),
         settings.feed.bind,

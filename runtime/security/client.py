@@ -13,7 +13,6 @@ import zmq
 from retempo.runtime.security.errors import SecurityError
 from retempo.runtime.security.keys import KeyPair, read_one_public, read_secret
 from retempo.runtime.security.monitors import FAILURES, Monitor
-from retempo.runtime.security.zap import FULL
 
 # libzmq's ZMQ_PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH, which pyzmq does not name.
 _MECHANISM_MISMATCH = 0x11000002
@@ -69,15 +68,14 @@ def why_silent(handshakes: Handshakes) -> str | None:
     for happening in handshakes.monitor.read():
         if happening.kind == zmq.EVENT_HANDSHAKE_SUCCEEDED:
             handshakes.reason = None
-        else:
+        elif happening.kind != zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL or not handshakes.reason:
+            # Of one and the same refusal either side may hear first: details are a matter of luck.
             handshakes.reason = _reason(happening.kind, happening.value, handshakes.keys)
     return handshakes.reason
 
 
 def _reason(kind: int, value: int, keys: ClientKeys | None) -> str:
     if kind == zmq.EVENT_HANDSHAKE_FAILED_AUTH:
-        if value == FULL:
-            return "it has as many connections as it takes; raise its [security] connections"
         own = "a client in clear" if keys is None else f"this client's key {keys.own.public}"
         return f"it does not list {own}; add the client's public file with retempo keys allow"
     if kind == zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL and value == _MECHANISM_MISMATCH:
@@ -85,8 +83,11 @@ def _reason(kind: int, value: int, keys: ClientKeys | None) -> str:
             return "it asks for keys; give --key NAME.key and --server SERVER.pub"
         return "it serves in clear; leave the keys out, or give it [security] keys"
     if keys is None:
-        return "what listens there ends the handshake; is the endpoint that of a Retempo daemon?"
+        return (
+            "what listens there ends the handshake; is it a Retempo daemon, does it ask for keys "
+            "(--key, --server), or has it as many [security] connections as it takes?"
+        )
     return (
-        "it ends the handshake; is --server the public key of this very daemon, and does it ask "
-        "for keys at all?"
+        "it ends the handshake; is --server the public key of this very daemon, does it ask for "
+        "keys at all, or has it as many [security] connections as it takes?"
     )

@@ -24,16 +24,18 @@ HANDSHAKE_S = 2.0
 _SLACK_S = 0.5
 # How often the files of the allow-list are looked at.
 _REFRESH_S = 1.0
+# And how soon again for a client that is not on it: it may have been put there just now.
+_REFRESH_SOON_S = 0.1
 
 
 class DoorCounts(msgspec.Struct):
     """What has happened at the door.
 
     `connections` are there now, `connected` came in so far. `auth_failures` had no listed key,
-    `turned_away` came when the daemon was full, `handshake_failures` spoke no ZMTP, in clear or
-    with another server key where keys are asked for, or nothing in time. `accept_failures` are
-    connections for which the process had no file descriptor left, `revoked` messages of clients
-    whose key has been taken off the list since they connected.
+    `turned_away` came when the daemon was full. `handshake_failures` spoke no ZMTP, spoke it in
+    clear or with another server key where keys are asked for, or did not finish in time.
+    `accept_failures` are connections for which the process had no file descriptor left, `revoked`
+    messages of clients whose key has been taken off the list since they connected.
     """
 
     connections: int = 0
@@ -110,7 +112,7 @@ class Door:
     def tick(self) -> None:
         """Count who came and went, and answer who asks to come in."""
         now_s = self._clock()
-        self._refresh(now_s)
+        self._refresh(now_s, _REFRESH_S)
         # Who asks has been accepted before: so is counted before.
         heard = [self._listen(domain, now_s) for domain in self._monitors]
         while has_message(self._zap):
@@ -132,6 +134,7 @@ class Door:
     def close(self) -> None:
         """Say what has happened at the door."""
         self.tick()
+        self._count(self._clock(), closing=True)
         self._log.info("door", **msgspec.structs.asdict(self.counts))
 
     def release(self) -> None:
@@ -140,9 +143,9 @@ class Door:
             monitor.close()
         self._zap.close()
 
-    def _refresh(self, now_s: float) -> None:
+    def _refresh(self, now_s: float, after_s: float) -> None:
         allow = self._security.allow
-        if allow is None or now_s - self._refreshed_s < _REFRESH_S:
+        if allow is None or now_s - self._refreshed_s < after_s:
             return
         self._refreshed_s = now_s
         if not allow.refresh():
@@ -168,6 +171,8 @@ class Door:
             self._zap.send_multipart([b"1.0", b"".join(frames[1:2]), b"500", b"", b"", b""])
             return
         allow = self._security.allow
+        if allow is not None and allow.name_of(request.key) is None:
+            self._refresh(now_s, _REFRESH_SOON_S)
         name_of = None if self._security.keys is None or allow is None else allow.name_of
         verdict = judge(request, name_of, peers.others(now_s), self._security.connections)
         self._zap.send_multipart(answer(request.number, verdict))
@@ -184,10 +189,10 @@ class Door:
             reason=verdict.reason,
         )
 
-    def _count(self, now_s: float) -> None:
+    def _count(self, now_s: float, *, closing: bool = False) -> None:
         every = self._peers.values()
         for peers in every:
-            failed = peers.settle(now_s)
+            failed = peers.settle(now_s, closing=closing)
             if failed:
                 self._log.warning("handshake_failure", address=peers.suspect, times=failed)
         counts = self.counts

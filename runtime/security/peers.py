@@ -5,14 +5,15 @@ from dataclasses import dataclass, field
 
 import zmq
 
-from retempo.runtime.security.monitors import FAILURES, Happening
+from retempo.runtime.security.monitors import Happening
 
 KINDS = (
     zmq.EVENT_ACCEPTED
     | zmq.EVENT_ACCEPT_FAILED
     | zmq.EVENT_HANDSHAKE_SUCCEEDED
     | zmq.EVENT_DISCONNECTED
-    | FAILURES
+    | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
+    | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
 )
 
 
@@ -55,14 +56,15 @@ class Peers:
         else:
             self._failed += 1
 
-    def settle(self, now_s: float) -> int:
+    def settle(self, now_s: float, *, closing: bool = False) -> int:
         """Return how many handshakes more than at the last call have failed.
 
         What was accepted, has not succeeded and is not still trying has failed: the greetings of
-        other protocols, and of ZMTP before 3.0, end without an event of their own.
+        other protocols, and of ZMTP before 3.0, end without an event of their own. Nobody still
+        tries when the socket is `closing`.
         """
         before = self.failures
-        sure = self.accepted - self.succeeded - self._young(now_s)
+        sure = self.accepted - self.succeeded - (0 if closing else self._young(now_s))
         self.failures = max(before, self._failed, sure)
         return self.failures - before
 

@@ -11,8 +11,9 @@ from retempo.runtime.security.keys import z85_of
 ENDPOINT = "inproc://zeromq.zap.01"
 _VERSION = b"1.0"
 
-# What a refused peer is told. 400 is the one that ZAP has for it; of a full daemon it has none.
-ACCEPTED, NOT_LISTED, FULL = 200, 400, 500
+# Who is refused by 400 is told so, and its libzmq does not try again by itself. 300 stands for a
+# refusal that passes: the peer is cut when its time for the handshake is over, and tries again.
+ACCEPTED, FULL, NOT_LISTED = 200, 300, 400
 
 
 @dataclass(frozen=True, slots=True)
