@@ -22,6 +22,8 @@ from retempo.runtime.security.zap import ACCEPTED, ENDPOINT, FULL, answer, judge
 HANDSHAKE_S = 2.0
 # The cut comes a little later, and its event later still.
 _SLACK_S = 0.5
+# A crowd that comes at once waits to be accepted; who finds no place there loses a second.
+_BACKLOG = 1_024
 # How often the files of the allow-list are looked at.
 _REFRESH_S = 1.0
 # And how soon again for a client that is not on it: it may have been put there just now.
@@ -92,6 +94,7 @@ class Door:
             clear_on_network=security.clear_on_network,
         )
         domain = f"{len(self._peers)}"
+        sock.set(zmq.BACKLOG, _BACKLOG)
         sock.set(zmq.HANDSHAKE_IVL, int(HANDSHAKE_S * 1e3))
         # With a domain libzmq asks of peers in clear too, and takes none below ZMTP 3.0.
         sock.set(zmq.ZAP_DOMAIN, domain.encode())
