@@ -21,7 +21,6 @@ from retempo.runtime.decisions_out import (
     decisions_socket,
 )
 from retempo.runtime.deployment import Deployment
-from retempo.runtime.endpoints import bind
 from retempo.runtime.errors import CounterError
 from retempo.runtime.event_log import EventLog
 from retempo.runtime.feed import (
@@ -34,6 +33,8 @@ from retempo.runtime.feed import (
 )
 from retempo.runtime.feed_server import Delivery, FeedServer
 from retempo.runtime.feed_stream import FeedReport
+from retempo.runtime.security.door import Door
+from retempo.runtime.security.settings import Security
 
 # Messages taken before streams are stepped and the loop looks at subscribers again.
 _BATCH = 16
@@ -93,6 +94,7 @@ def run_daemon(
     grace_us: int = GRACE_US,
     decisions_format: Format = "json",
     history_bytes: int = HISTORY_BYTES,
+    security: Security | None = None,
     chores: Sequence[Callable[[FeedServer], Chore]] = (),
     announce: Callable[[str, str], None] = announce_ready,
     stop: Stop | None = None,
@@ -111,6 +113,7 @@ def run_daemon(
         grace_us: how long the stream of a sender that is gone is kept for it.
         decisions_format: of the decisions' bodies.
         history_bytes: of the latest decisions, for subscribers that missed some.
+        security: who may connect; anybody on this machine if None.
         chores: what else the loop sees to; each is made with the server, before it is announced.
         announce: told the two endpoints as bound, once the daemon is ready.
         stop: stops the daemon from another thread; the caller closes it.
@@ -118,6 +121,7 @@ def run_daemon(
 
     Raises:
         FeedError: an endpoint cannot be bound.
+        SecurityError: an endpoint would serve the network in clear.
         CounterError: at the end, if a stream broke the sum rule.
     """
     log = EventLog() if log is None else log
@@ -129,8 +133,10 @@ def run_daemon(
         stack.callback(context.term)
         feed = stack.enter_context(_feed_socket(context))
         decisions = stack.enter_context(decisions_socket(context))
-        bound = bind(feed, feed_endpoint, "[feed] bind")
-        bound_out = bind(decisions, decisions_endpoint, "[decisions] bind")
+        door = Door(context, security or Security(), log)
+        stack.callback(door.release)
+        bound = door.bind(feed, feed_endpoint, "[feed] bind")
+        bound_out = door.bind(decisions, decisions_endpoint, "[decisions] bind")
         history = DecisionHistory(history_bytes)
         out = DecisionsOut(decisions, ENCODERS[decisions_format], history)
         server = FeedServer(
@@ -145,9 +151,10 @@ def run_daemon(
         out.report = server.report
         stack.enter_context(_signals(stop))
         log.info("engine", name=deployment.engine.name, why=deployment.engine.why)
-        seen_to = [make(server) for make in chores]
+        server.report.door = door.counts
+        seen_to: list[Chore] = [door, *(make(server) for make in chores)]
         announce(bound, bound_out)
-        _loop(server, feed, out, stop, seen_to)
+        _loop(server, feed, out, stop, door, seen_to)
         server.close()
         for chore in reversed(seen_to):
             chore.close()
@@ -166,6 +173,7 @@ def _loop(
     feed: "zmq.Socket[bytes]",
     decisions: DecisionsOut,
     stop: Stop,
+    door: Door,
     chores: Sequence[Chore],
 ) -> None:
     poller = zmq.Poller()
@@ -183,7 +191,7 @@ def _loop(
         if decisions.sock in ready:
             decisions.answer()
         if feed in ready:
-            _take_batch(server, feed, stop)
+            _take_batch(server, feed, stop, door)
         if server.rest_us() == 0.0:
             server.turn()
         server.acknowledge()
@@ -192,7 +200,7 @@ def _loop(
             chore.tick()
 
 
-def _take_batch(server: FeedServer, feed: "zmq.Socket[bytes]", stop: Stop) -> None:
+def _take_batch(server: FeedServer, feed: "zmq.Socket[bytes]", stop: Stop, door: Door) -> None:
     for _ in range(_BATCH):
         if stop.requested:
             return
@@ -201,12 +209,15 @@ def _take_batch(server: FeedServer, feed: "zmq.Socket[bytes]", stop: Stop) -> No
         except zmq.Again:
             return
         frames: list[memoryview] = []
+        admitted = True
         while feed.get(zmq.RCVMORE):
             frame = feed.recv(copy=False)
             # What has too many frames is malformed whatever they hold: they need not be kept.
             if len(frames) < 3:
                 frames.append(frame.buffer)
-        server.receive(owner, frames)
+            admitted = admitted and door.admits(frame)
+        if admitted:
+            server.receive(owner, frames)
 
 
 def _feed_socket(context: "zmq.Context[Any]") -> "zmq.Socket[bytes]":

@@ -11,6 +11,7 @@ from retempo.runtime.counters import Counters
 from retempo.runtime.feed import Inbox
 from retempo.runtime.overload import Delay, Rung
 from retempo.runtime.pipeline import Pipeline
+from retempo.runtime.security.door import DoorCounts
 from retempo.runtime.sparse_bins import Block
 from retempo.sensors.events import EventChunk
 from retempo.sensors.geometry import Geometry
@@ -67,7 +68,7 @@ class FeedReport:
     """What a daemon has done since it started; `counters` sums up those of all streams.
 
     `resumed` counts the streams that their senders came back to, `undelivered` the decisions that
-    at least one subscriber had no room for.
+    at least one subscriber had no room for, `door` who connected and who was refused.
     """
 
     streams: int = 0
@@ -81,6 +82,7 @@ class FeedReport:
     resumed: int = 0
     undelivered: int = 0
     counters: Counters = field(default_factory=Counters)
+    door: DoorCounts = field(default_factory=DoorCounts)
 
     def close(self, stream: FeedStream) -> None:
         """Add up what became of a stream."""

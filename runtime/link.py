@@ -1,13 +1,13 @@
 """A sender's connection to a daemon, which notices that it broke and can be made anew."""
 
-from collections.abc import Callable
-from typing import Any, Literal
+from typing import Literal
 
 import zmq
 
 from retempo.runtime.endpoints import connect
 from retempo.runtime.errors import FeedError
 from retempo.runtime.feed import MAX_MESSAGE_BYTES, MAX_WINDOW
+from retempo.runtime.security.client import ClientKeys, client_security
 from retempo.sensors.wire import Frames
 
 # While nobody listens there libzmq tries again by itself, jittered, at these intervals.
@@ -23,19 +23,20 @@ class Link:
     that may know nothing of it. So one leaves a connection that breaks, with all that is queued,
     and makes another by `renew`.
 
+    `refused` is why the daemon ended the last handshake, None if it did not.
+
     Args:
         endpoint: the daemon's feed.
-        prepare: sets more options of each new socket before it is connected.
+        keys: this client's and the daemon's; None sends in clear.
 
     Raises:
         FeedError: the endpoint is malformed.
     """
 
-    def __init__(
-        self, endpoint: str, prepare: Callable[["zmq.Socket[bytes]"], None] | None = None
-    ) -> None:
+    def __init__(self, endpoint: str, keys: ClientKeys | None = None) -> None:
         self.endpoint = endpoint
-        self._prepare = prepare
+        self.refused: str | None = None
+        self._keys = keys
         self._context = zmq.Context()
         self._socket: zmq.Socket[bytes] | None = None
         try:
@@ -52,9 +53,8 @@ class Link:
     def leave(self) -> None:
         """Close the connection; what has not left is dropped."""
         if self._socket is not None:
-            self._socket.disable_monitor()
+            self._handshakes.close()
             self._socket.close()
-            self._monitor.close()
             self._socket = None
 
     def renew(self) -> None:
@@ -80,11 +80,11 @@ class Link:
         ready = dict(self._poller.poll(max(0, -int(-timeout_s * 1e3 // 1))))
         if self._open in ready:
             return "reply"
-        if self._monitor in ready:
-            while self._monitor.poll(0):
-                self._monitor.recv_multipart()
-            return "broken"
-        return "nothing"
+        kinds = self._handshakes.take() if self._handshakes.monitor.socket in ready else 0
+        self.refused = self._handshakes.reason or self.refused
+        if kinds & zmq.EVENT_HANDSHAKE_SUCCEEDED:
+            self.refused = None
+        return "broken" if kinds & zmq.EVENT_DISCONNECTED else "nothing"
 
     def receive(self) -> bytes:
         """Return the first frame of a reply that is there."""
@@ -105,10 +105,8 @@ class Link:
         sock.set(zmq.MAXMSGSIZE, MAX_MESSAGE_BYTES)
         sock.set(zmq.RECONNECT_IVL, RETRY_MS)
         sock.set(zmq.RECONNECT_IVL_MAX, LONGEST_RETRY_MS)
-        if self._prepare is not None:
-            self._prepare(sock)
-        self._monitor: zmq.Socket[Any] = sock.get_monitor_socket(zmq.EVENT_DISCONNECTED)
+        self._handshakes = client_security(sock, self._keys)
         self._poller = zmq.Poller()
         self._poller.register(sock, zmq.POLLIN)
-        self._poller.register(self._monitor, zmq.POLLIN)
+        self._poller.register(self._handshakes.monitor.socket, zmq.POLLIN)
         connect(sock, self.endpoint)

@@ -11,6 +11,7 @@ from retempo.runtime.feed import PATIENCE_S, TIMEOUT_S
 from retempo.runtime.link import Link
 from retempo.runtime.pacing import paced
 from retempo.runtime.publish_report import PublishReport
+from retempo.runtime.security.client import ClientKeys
 from retempo.runtime.send_ring import RING_BYTES
 from retempo.runtime.send_stream import SendStream
 from retempo.runtime.slices import slices
@@ -32,6 +33,7 @@ def publish(
     speed: float | None = None,
     timeout_s: float = TIMEOUT_S,
     patience_s: float = PATIENCE_S,
+    keys: ClientKeys | None = None,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> PublishReport:
@@ -45,6 +47,7 @@ def publish(
         timeout_s: how long the daemon may be silent when it has something to answer.
         patience_s: how long to try to come back to a daemon that is lost after it has opened the
             stream.
+        keys: this client's and the daemon's; None sends in clear.
         clock: seconds, for the pace.
         sleep: waits seconds, for the pace.
 
@@ -53,7 +56,7 @@ def publish(
             patience.
         SensorError: the source cannot be read to its end.
     """
-    with Sender(endpoint, timeout_s, patience_s) as sender:
+    with Sender(endpoint, timeout_s, patience_s, keys=keys) as sender:
         return sender.publish(source, stream=stream, speed=speed, clock=clock, sleep=sleep)
 
 
@@ -70,9 +73,10 @@ class Sender:
         timeout_s: float = TIMEOUT_S,
         patience_s: float = PATIENCE_S,
         ring_bytes: int = RING_BYTES,
+        keys: ClientKeys | None = None,
     ) -> None:
         self._timeout_s, self._patience_s, self._ring_bytes = timeout_s, patience_s, ring_bytes
-        self._link = Link(endpoint)
+        self._link = Link(endpoint, keys)
 
     def __enter__(self) -> Self:
         return self

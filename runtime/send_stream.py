@@ -278,13 +278,13 @@ class SendStream:
         endpoint, advice = self._link.endpoint, "is retempo serve running there"
         if not self._was_open:
             raise FeedError(
-                f"no daemon answers at {endpoint} within {self._timeout_s:g} s; {advice}, "
-                "and is the endpoint its feed?"
+                f"no daemon answers at {endpoint} within {self._timeout_s:g} s; "
+                + (self._link.refused or f"{advice}, and is the endpoint its feed?")
             )
         raise FeedError(
             f"the daemon at {endpoint} went silent after {self._window.acknowledged + 1} of the "
             f"{self.at.sequence} messages of {self.at.stream!r} ({self._why}) and did not come "
-            f"back within {self._patience_s:g} s; {advice}?"
+            f"back within {self._patience_s:g} s; " + (self._link.refused or f"{advice}?")
         )
 
 

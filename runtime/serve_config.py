@@ -7,6 +7,8 @@ import msgspec
 from retempo.runtime.decision_history import HISTORY_BYTES
 from retempo.runtime.feed import MAX_WINDOW, WINDOW
 from retempo.runtime.overload import Policy
+from retempo.runtime.security.exposure import Access
+from retempo.runtime.security.settings import CONNECTIONS
 from retempo.sensors.filters.registry import AnySettings
 
 _Address = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
@@ -84,6 +86,22 @@ class OverloadConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     calm: str = "1s"
 
 
+class SecurityConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who may connect, see docs/threat-model.md.
+
+    `keys` is the daemon's secret key file and `allow` the public keys of its clients, a file or a
+    folder of `*.pub`, read anew when it changes: both or none. `clear_on_network` lets the network
+    in without. `connections` is how many peers each socket takes; `ipc` says who may open the
+    sockets of ipc endpoints.
+    """
+
+    keys: str | None = None
+    allow: str | None = None
+    clear_on_network: bool = False
+    connections: Annotated[int, msgspec.Meta(ge=1, le=65_536)] = CONNECTIONS
+    ipc: Access = "owner"
+
+
 class ServeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A deployment.
 
@@ -101,3 +119,4 @@ class ServeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     readout: ReadoutConfig = msgspec.field(default_factory=ReadoutConfig)
     engine: EngineConfig = msgspec.field(default_factory=EngineConfig)
     overload: OverloadConfig = msgspec.field(default_factory=OverloadConfig)
+    security: SecurityConfig = msgspec.field(default_factory=SecurityConfig)

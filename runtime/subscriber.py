@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import msgspec
 import zmq
@@ -25,11 +25,14 @@ from retempo.runtime.decisions_out import (
 )
 from retempo.runtime.endpoints import connect
 from retempo.runtime.errors import FeedError
+from retempo.runtime.security.client import ClientKeys, client_security, why_silent
+from retempo.runtime.security.monitors import has_message
 
 # How long an answer may take before it is asked for again, or given up.
 _ANSWER_S = 1.0
 # Nothing follows the last decision of a burst that could tell that it was lost: so it is asked for.
 _QUIET_S = 1.0
+_ASK = "is retempo serve running there, and does it publish its decisions there?"
 _JSON = msgspec.json.Decoder(Decision)
 _MSGPACK = msgspec.msgpack.Decoder(Decision)
 
@@ -59,6 +62,7 @@ class Decisions:
             None waits for ever.
         after: the epoch and the sequence of the decision of a stream that was received last, by
             an earlier subscriber; what followed it comes first.
+        keys: this client's and the daemon's; None listens in clear.
 
     Raises:
         FeedError: no daemon answers in time, or the endpoint is malformed.
@@ -70,6 +74,7 @@ class Decisions:
         streams: Sequence[str] = (),
         timeout_s: float | None = None,
         after: Mapping[str, tuple[int, int]] | None = None,
+        keys: ClientKeys | None = None,
     ) -> None:
         self._orders = {stream: DecisionOrder(last) for stream, last in (after or {}).items()}
         self._last = dict(after or {})
@@ -86,9 +91,8 @@ class Decisions:
         # A daemon whose machine lost power never closes its connection.
         self._socket.set(zmq.HEARTBEAT_IVL, 2_000)
         self._socket.set(zmq.HEARTBEAT_TIMEOUT, 10_000)
-        self._monitor: zmq.Socket[Any] = self._socket.get_monitor_socket(
-            zmq.EVENT_HANDSHAKE_SUCCEEDED
-        )
+        self._handshakes = client_security(self._socket, keys)
+        self._monitor = self._handshakes.monitor.socket
         self._poller = zmq.Poller()
         for sock in (self._socket, self._monitor):
             self._poller.register(sock, zmq.POLLIN)
@@ -121,9 +125,8 @@ class Decisions:
 
     def close(self) -> None:
         """Close the connection."""
-        self._socket.disable_monitor()
+        self._handshakes.close()
         self._socket.close()
-        self._monitor.close()
         self._context.term()
 
     def __iter__(self) -> Iterator[Decision]:
@@ -160,7 +163,7 @@ class Decisions:
 
     def _next_frames(self, deadline_s: float | None) -> tuple[bytes, bytes] | None:
         """Return the topic and the body of the next message, None where there is none in time."""
-        if self._monitor.get(zmq.EVENTS) & zmq.POLLIN:
+        if has_message(self._monitor) and self._handshakes.take() & zmq.EVENT_HANDSHAKE_SUCCEEDED:
             self._ask_after_reconnect()
         try:
             frames = self._socket.recv_multipart(zmq.NOBLOCK)
@@ -182,8 +185,6 @@ class Decisions:
         return frames[0], frames[-1]
 
     def _ask_after_reconnect(self) -> None:
-        while self._monitor.poll(0):
-            self._monitor.recv_multipart()
         for stream in self._orders:
             self._ask(stream)
 
@@ -271,8 +272,8 @@ class Decisions:
                 self._take(*frames)
             elif deadline_s is not None and time.monotonic() >= deadline_s:
                 raise FeedError(
-                    f"no daemon answers at {self._endpoint} within {self._timeout_s} s; is "
-                    "retempo serve running there, and does it publish its decisions there?"
+                    f"no daemon answers at {self._endpoint} within {self._timeout_s} s; "
+                    f"{why_silent(self._handshakes) or _ASK}"
                 )
         self._socket.unsubscribe(hello)
 

@@ -17,6 +17,7 @@ from retempo.cli import (
     export,
     info,
     inspect,
+    keys,
     publish,
     record,
     replay,
@@ -59,6 +60,7 @@ COMMANDS = {
     "publish": publish,
     "serve": serve,
     "watch": watch,
+    "keys": keys,
     "demo": demo,
     "warmup": warmup,
 }

@@ -10,7 +10,9 @@ from retempo.cli.options import (
     FilterTexts,
     Json,
     OnDamage,
+    OwnKey,
     Sensor,
+    ServerKey,
     Speed,
     filters_of,
     geometry_of,
@@ -46,6 +48,8 @@ def run(
     policy: OnDamage = "raise",
     geometry: Sensor = None,
     ear: EarText = None,
+    key: OwnKey = None,
+    server: ServerKey = None,
     json: Json = False,
 ) -> None:
     """Send recordings or live sources to a daemon, one stream after the other.
@@ -54,6 +58,7 @@ def run(
     that is lost is come back to by itself; what it had not stepped is sent again.
     """
     from retempo.runtime.publisher import Sender
+    from retempo.runtime.security.client import read_client_keys
     from retempo.runtime.stopping import UntilStopped
     from retempo.runtime.units import parse_duration_us
     from retempo.sensors.events import live_of
@@ -65,7 +70,8 @@ def run(
         raise typer.BadParameter(f"--stream names one stream, but {len(sources)} sources are given")
     hears = ear_of_option(ear)
     patience_s = parse_duration_us(patience) / 1e6
-    with Sender(to, patience_s=patience_s) as sender:
+    keys = read_client_keys(key, server)
+    with Sender(to, patience_s=patience_s, keys=keys) as sender:
         for text in sources:
             source = open_source(text, sensor, policy, hears)
             live = live_of(source)

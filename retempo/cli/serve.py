@@ -25,11 +25,14 @@ def run(
     """
     from retempo.runtime.config import load_config
     from retempo.runtime.daemon import run_daemon
+    from retempo.runtime.security.limits import raise_file_limit
+    from retempo.runtime.security.settings import security_of
     from retempo.runtime.serve_config import ServeConfig
     from retempo.runtime.serving import deployment_of, grace_us_of
 
     del json
     settings = load_config(config, ServeConfig)
+    raise_file_limit()
     run_daemon(
         deployment_of(settings, config.parent, filters_of(filter) if filter else None),
         settings.feed.bind,
@@ -38,4 +41,5 @@ def run(
         grace_us=grace_us_of(settings),
         decisions_format=settings.decisions.format,
         history_bytes=settings.decisions.history,
+        security=security_of(settings.security, config.parent),
     )

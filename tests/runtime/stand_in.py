@@ -198,7 +198,10 @@ class RunningDaemon:
 
 @contextmanager
 def running_daemon(
-    window: int = 64, served: Deployment | None = None, **options: Any
+    window: int = 64,
+    served: Deployment | None = None,
+    feed: str = "tcp://127.0.0.1:*",
+    **options: Any,
 ) -> Iterator[RunningDaemon]:
     """Serve the stand-in, or `served`, in a thread; on leaving, stop it and let its errors out."""
     bound: queue.Queue[tuple[str, str]] = queue.Queue()
@@ -210,7 +213,7 @@ def running_daemon(
             reports.append(
                 run_daemon(
                     served or deployment(),
-                    "tcp://127.0.0.1:*",
+                    feed,
                     "tcp://127.0.0.1:*",
                     window=window,
                     announce=lambda feed, decisions: bound.put((feed, decisions)),
@@ -225,8 +228,7 @@ def running_daemon(
     thread = threading.Thread(target=serve)
     thread.start()
     try:
-        feed, decisions = bound.get(timeout=RECEIVE_S)
-        yield RunningDaemon(feed, decisions, log, reports)
+        yield RunningDaemon(*bound.get(timeout=RECEIVE_S), log, reports)
     finally:
         stop.request()
         thread.join(RECEIVE_S)
