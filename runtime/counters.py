@@ -36,6 +36,11 @@ class Counters:
         self.masked += masked
         self.gaps += gaps
 
+    def add(self, other: "Counters") -> None:
+        """Add the counts of another stream."""
+        for name in _NAMES:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+
     def check(self) -> None:
         """Check the sum rule.
 

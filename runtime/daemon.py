@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from types import FrameType
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import msgspec
 import zmq
 
 from retempo.runtime.decisions_out import (
     ENCODERS,
+    Drops,
     Format,
     decisions_socket,
     greet_subscribers,
@@ -46,6 +47,15 @@ class Chore(Protocol):
 
     def close(self) -> None:
         """Do what is due at the end, when every stream has been finished."""
+        ...
+
+
+@runtime_checkable
+class HearsStop(Protocol):
+    """A chore that wants to know when the daemon stops, before its streams are finished."""
+
+    def stopping(self) -> None:
+        """The loop has ended; the open streams are finished next."""
         ...
 
 
@@ -120,18 +130,28 @@ def run_daemon(
         decisions = stack.enter_context(decisions_socket(context))
         bound = bind(feed, feed_endpoint, "[feed] bind")
         bound_out = bind(decisions, decisions_endpoint, "[decisions] bind")
+        drops = Drops()
         server = FeedServer(
             deployment,
             send=partial(_send_reply, feed),
-            publish=partial(send_decision, decisions, ENCODERS[decisions_format]),
+            publish=partial(send_decision, decisions, ENCODERS[decisions_format], drops),
             log=log,
             window=window,
+        )
+        server.gauges.add(
+            "retempo_decisions_dropped_total",
+            "Decisions that a subscriber was too slow for; the others got them.",
+            lambda: drops.decisions,
+            "counter",
         )
         stack.enter_context(_signals(stop))
         log.info("engine", name=deployment.engine.name, why=deployment.engine.why)
         seen_to = [make(server) for make in chores]
         announce(bound, bound_out)
         _loop(server, feed, decisions, stop, seen_to)
+        for chore in seen_to:
+            if isinstance(chore, HearsStop):
+                chore.stopping()
         server.close()
         for chore in reversed(seen_to):
             chore.close()

@@ -1,6 +1,8 @@
 """Where decisions leave: a publishing socket that never waits for a subscriber."""
 
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import zmq
@@ -22,14 +24,22 @@ QUEUED_DECISIONS = 10_000
 _MAX_SUBSCRIPTION_BYTES = 4_096
 
 
+@dataclass(slots=True)
+class Drops:
+    """How many decisions did not reach every subscriber, since the queue of one was full."""
+
+    decisions: int = 0
+
+
 def decisions_socket(context: "zmq.Context[Any]") -> "zmq.Socket[bytes]":
     """Return an unbound socket for decisions.
 
-    XPUB is PUB that also shows the subscriptions. Like PUB it drops for a subscriber whose queue is
-    full and goes on at once; XPUB_NODROP stays off.
+    XPUB is PUB that also shows the subscriptions, and with XPUB_NODROP says when the queue of a
+    subscriber is full, see `send_decision`.
     """
     sock: zmq.Socket[bytes] = context.socket(zmq.XPUB)
     sock.set(zmq.SNDHWM, QUEUED_DECISIONS)
+    sock.set(zmq.XPUB_NODROP, 1)
     sock.set(zmq.MAXMSGSIZE, _MAX_SUBSCRIPTION_BYTES)
     # Long enough for the final decisions to leave, short enough not to hold up a shutdown.
     sock.set(zmq.LINGER, 1_000)
@@ -37,10 +47,27 @@ def decisions_socket(context: "zmq.Context[Any]") -> "zmq.Socket[bytes]":
 
 
 def send_decision(
-    sock: "zmq.Socket[bytes]", encode: Callable[[Decision], bytes], decision: Decision
+    sock: "zmq.Socket[bytes]",
+    encode: Callable[[Decision], bytes],
+    drops: Drops,
+    decision: Decision,
 ) -> None:
-    """Send a decision as two frames, the stream's name as topic and the body."""
-    sock.send_multipart([decision.stream.encode(), encode(decision)], flags=zmq.NOBLOCK)
+    """Send a decision as two frames, the stream's name as topic and the body; never waits.
+
+    Where the queue of a subscriber is full, the others get it and the drop is counted.
+    """
+    send_lossy(sock, [decision.stream.encode(), encode(decision)], drops)
+
+
+def send_lossy(sock: "zmq.Socket[bytes]", frames: list[bytes], drops: Drops) -> None:
+    """Send a message to every subscriber that has room for it; count it if one has not."""
+    try:
+        sock.send_multipart(frames, flags=zmq.NOBLOCK)
+    except zmq.Again:
+        drops.decisions += 1
+        sock.set(zmq.XPUB_NODROP, 0)
+        sock.send_multipart(frames, flags=zmq.NOBLOCK)
+        sock.set(zmq.XPUB_NODROP, 1)
 
 
 def greet_subscribers(sock: "zmq.Socket[bytes]") -> None:
@@ -48,4 +75,6 @@ def greet_subscribers(sock: "zmq.Socket[bytes]") -> None:
     while wait(sock, 0):
         frames = sock.recv_multipart()
         if frames[0].startswith(b"\x01" + HELLO):
-            sock.send_multipart([frames[0][1:], b""], flags=zmq.NOBLOCK)
+            # Who has no room for it asks again.
+            with suppress(zmq.Again):
+                sock.send_multipart([frames[0][1:], b""], flags=zmq.NOBLOCK)

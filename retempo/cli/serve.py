@@ -25,15 +25,21 @@ def run(
     """
     from retempo.runtime.config import load_config
     from retempo.runtime.daemon import run_daemon
+    from retempo.runtime.event_log import EventLog
+    from retempo.runtime.operations import watching
     from retempo.runtime.serve_config import ServeConfig
     from retempo.runtime.serving import deployment_of
 
     del json
     settings = load_config(config, ServeConfig)
+    log = EventLog()
+    chores = watching(settings.metrics, settings.watchdog, log)
     run_daemon(
         deployment_of(settings, config.parent, filters_of(filter) if filter else None),
         settings.feed.bind,
         settings.decisions.bind,
         window=settings.feed.window,
         decisions_format=settings.decisions.format,
+        chores=chores,
+        log=log,
     )
