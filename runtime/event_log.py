@@ -54,6 +54,7 @@ class EventLog:
     wall_clock: Callable[[], float] = time.time
     _seen: dict[Key, _Seen] = field(default_factory=dict)
     _kinds: dict[str, _Kind] = field(default_factory=dict)
+    _state: threading.Lock = field(default_factory=threading.Lock)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def info(self, event: str, **fields: object) -> None:
@@ -75,7 +76,11 @@ class EventLog:
 
     def _may_write(self, event: str, stream: str) -> dict[str, int] | None:
         """Return the counts of what was held back, None if this is held back too."""
-        now_s, key = self.clock(), (event, stream)
+        with self._state:
+            return self._judge(self.clock(), event, stream)
+
+    def _judge(self, now_s: float, event: str, stream: str) -> dict[str, int] | None:
+        key = (event, stream)
         kind = self._kinds.setdefault(event, _Kind(now_s))
         if now_s - kind.began_s >= self.interval_s:
             kind.began_s, kind.lines = now_s, 0

@@ -6,7 +6,7 @@ from typing import Literal
 
 from retempo.runtime.facts import Facts
 from retempo.runtime.histogram import Histogram
-from retempo.runtime.snapshot import PLACES, ServerSnapshot, StreamSnapshot, unaccounted
+from retempo.runtime.snapshot import ServerSnapshot, StreamSnapshot, place_counts, unaccounted
 
 Kind = Literal["gauge", "counter", "histogram", "info"]
 Value = float | Histogram | Mapping[str, str]
@@ -67,10 +67,6 @@ def _timed(name: str, about: str, read: Callable[[StreamSnapshot], Histogram]) -
             yield from (((s.name,), read(s)) for s in streams)
 
     return Family(name, "histogram", about, ("stream",), samples)
-
-
-def _fates(stream: StreamSnapshot) -> dict[str, int]:
-    return {name: getattr(stream.counters, name) for name in PLACES}
 
 
 def _masked(stream: StreamSnapshot) -> dict[str, int]:
@@ -135,7 +131,7 @@ DAEMON = (
     Family("retempo_events_total", "counter",
            "Where the received events went, of all streams: binned, late, invalid, masked, shed.",
            ("fate",),
-           lambda s: [((name,), getattr(s.server.counters, name)) for name in PLACES]),
+           lambda s: [((name,), n) for name, n in place_counts(s.server.counters).items()]),
     _one("retempo_lost_events_total", "counter", "Events that never came in, of all streams.",
          lambda s: s.server.counters.lost),
     _one("retempo_unaccounted_events", "gauge",
@@ -155,7 +151,8 @@ STREAM = (
     _each("retempo_stream_received_events_total", "counter", "Events that came in.",
           lambda s: s.counters.received),
     _split("retempo_stream_events_total",
-           "Where the received events went: binned, late, invalid, masked, shed.", "fate", _fates),
+           "Where the received events went: binned, late, invalid, masked, shed.", "fate",
+           lambda s: place_counts(s.counters)),
     _split("retempo_stream_masked_events_total", "Masked events by the filter, or by the mask.",
            "by", _masked),
     _split("retempo_stream_shed_events_total", "Shed events by the policy that dropped them.",

@@ -17,7 +17,7 @@ from retempo.runtime.units import parse_duration_us
 from retempo.runtime.watchdog import Watchdog, WatchdogSettings
 
 _ADDRESS = re.compile(
-    r"(?:\[(?P<six>[0-9a-fA-F:.]+)\]|(?P<host>[^\s:/\[\]]+)):(?P<port>\d{1,5}|\*)"
+    r"(?:\[(?P<six>[0-9a-fA-F:.]+)\]|(?P<host>[^\s:/\[\]]+)):(?P<port>[0-9]{1,5}|\*)"
 )
 _LAST_PORT = 65_535
 # The loop of an idle daemon comes round once a second.

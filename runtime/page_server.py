@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from socket import AF_INET6, SHUT_RDWR, socket
 from socketserver import ThreadingMixIn
-from typing import Any
+from typing import Any, ClassVar
 
 from retempo.runtime.errors import FeedError
 
@@ -45,7 +45,7 @@ class PageServer:
 
     def __init__(self, host: str, port: int, routes: Mapping[str, Route], key: str) -> None:
         class Handler(_Handler):
-            pages = dict(routes)
+            pages: ClassVar[dict[str, Route]] = dict(routes)
 
         kind = _Server6 if ":" in host else _Server
         try:
@@ -116,7 +116,7 @@ class _Server6(_Server):
 
 
 class _Handler(BaseHTTPRequestHandler):
-    pages: Mapping[str, Route]
+    pages: ClassVar[dict[str, Route]]
     timeout = 2.0
     server_version, sys_version = "retempo", ""
 
@@ -135,7 +135,7 @@ class _Handler(BaseHTTPRequestHandler):
         if self.command == "GET":
             self.wfile.write(page.body)
 
-    do_HEAD = do_GET
+    do_HEAD = do_GET  # noqa: N815  (http.server's names)
 
     def log_message(self, *_: Any) -> None:
         """The daemon's log is not for who looks at it."""

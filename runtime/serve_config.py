@@ -78,9 +78,9 @@ class OverloadConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
 
 class MetricsConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where `/metrics` and `/healthz` are served over HTTP, `host:port`; nowhere if `bind` is absent.
+    """Where `/metrics` and `/healthz` are served over HTTP, `host:port`; nowhere if absent.
 
-    An address that is not of the loopback needs `on_network`: the pages are in clear, for everybody.
+    An address beyond the loopback needs `on_network`: the pages are in clear, for everybody.
     """
 
     bind: str | None = None

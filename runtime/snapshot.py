@@ -46,7 +46,12 @@ class ServerSnapshot:
 
 def unaccounted(counters: Counters) -> int:
     """Return by how many events the sum rule is broken, 0 where it holds."""
-    return abs(counters.received - sum(getattr(counters, name) for name in PLACES))
+    return abs(counters.received - sum(place_counts(counters).values()))
+
+
+def place_counts(counters: Counters) -> dict[str, int]:
+    """Return where the received events went."""
+    return {name: getattr(counters, name) for name in PLACES}
 
 
 def take_snapshot(

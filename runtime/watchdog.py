@@ -125,7 +125,7 @@ class Watchdog:
 
 def stack_of(frame: FrameType | None) -> str:
     """Return where a thread stands, on one line, the innermost call first."""
-    calls = []
+    calls: list[str] = []
     while frame is not None and len(calls) < _FRAMES:
         code = frame.f_code
         place = "/".join(code.co_filename.split("/")[-2:])

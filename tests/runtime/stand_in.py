@@ -195,12 +195,17 @@ class RunningDaemon:
 
 @contextmanager
 def running_daemon(
-    window: int = 64, served: Deployment | None = None, **options: Any
+    window: int = 64,
+    served: Deployment | None = None,
+    log: EventLog | None = None,
+    **options: Any,
 ) -> Iterator[RunningDaemon]:
     """Serve the stand-in, or `served`, in a thread; on leaving, stop it and let its errors out."""
     bound: queue.Queue[tuple[str, str]] = queue.Queue()
     failures: list[BaseException] = []
-    stop, log, reports = Stop(), StringIO(), list[FeedReport]()
+    stop, out, reports = Stop(), StringIO(), list[FeedReport]()
+    log = log or EventLog(interval_s=0.0)
+    log.out = out
 
     def serve() -> None:
         try:
@@ -212,7 +217,7 @@ def running_daemon(
                     window=window,
                     announce=lambda feed, decisions: bound.put((feed, decisions)),
                     stop=stop,
-                    log=EventLog(out=log, interval_s=0.0),
+                    log=log,
                     **options,
                 )
             )
@@ -223,7 +228,7 @@ def running_daemon(
     thread.start()
     try:
         feed, decisions = bound.get(timeout=RECEIVE_S)
-        yield RunningDaemon(feed, decisions, log, reports)
+        yield RunningDaemon(feed, decisions, out, reports)
     finally:
         stop.request()
         thread.join(RECEIVE_S)
