@@ -21,6 +21,7 @@ from retempo.cli import (
     record,
     replay,
     serve,
+    top,
     train,
     view,
     warmup,
@@ -59,6 +60,7 @@ COMMANDS = {
     "publish": publish,
     "serve": serve,
     "watch": watch,
+    "top": top,
     "demo": demo,
     "warmup": warmup,
 }

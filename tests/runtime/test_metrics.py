@@ -70,9 +70,10 @@ def test_a_stream_that_has_ended_disappears_and_its_sums_stay() -> None:
 
 
 def test_a_network_shows_its_steps_its_time_step_and_its_model() -> None:
-    with watched_daemon(served=serving(0), facts=None) as watched, Peer(
-        watched.daemon.feed
-    ) as peer:
+    with (
+        watched_daemon(served=serving(0), facts=None) as watched,
+        Peer(watched.daemon.feed) as peer,
+    ):
         feed_some(watched, peer)
         values = watched.scrape()
     assert value(values, "retempo_stream_dt_seconds", stream="cam") == pytest.approx(1e-3)

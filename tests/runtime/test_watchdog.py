@@ -134,7 +134,7 @@ def test_the_limit_and_the_address_are_checked() -> None:
         with pytest.raises(ConfigError, match=r"\[metrics\] bind is host:port"):
             metrics_address(MetricsConfig(bind=bind))
     for bind in ("0.0.0.0:9464", "[::]:9464", "192.168.1.5:9464", "robot.example:9464"):
-        with pytest.raises(ConfigError, match="open to the network.*on_network = true"):
+        with pytest.raises(ConfigError, match=r"open to the network.*on_network = true"):
             metrics_address(MetricsConfig(bind=bind))
         assert metrics_address(MetricsConfig(bind=bind, on_network=True)) is not None
 
