@@ -15,8 +15,8 @@ import zmq
 
 from retempo.runtime.decisions_out import (
     ENCODERS,
-    Drops,
     Format,
+    Overflows,
     decisions_socket,
     greet_subscribers,
     send_decision,
@@ -130,18 +130,18 @@ def run_daemon(
         decisions = stack.enter_context(decisions_socket(context))
         bound = bind(feed, feed_endpoint, "[feed] bind")
         bound_out = bind(decisions, decisions_endpoint, "[decisions] bind")
-        drops = Drops()
+        overflows = Overflows()
         server = FeedServer(
             deployment,
             send=partial(_send_reply, feed),
-            publish=partial(send_decision, decisions, ENCODERS[decisions_format], drops),
+            publish=partial(send_decision, decisions, ENCODERS[decisions_format], overflows),
             log=log,
             window=window,
         )
         server.gauges.add(
-            "retempo_decisions_dropped_total",
-            "Decisions that a subscriber was too slow for; the others got them.",
-            lambda: drops.decisions,
+            "retempo_subscriber_overflows_total",
+            "Times that a subscriber read too slowly and missed decisions; the others got them.",
+            lambda: overflows.times,
             "counter",
         )
         stack.enter_context(_signals(stop))

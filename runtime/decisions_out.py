@@ -25,10 +25,14 @@ _MAX_SUBSCRIPTION_BYTES = 4_096
 
 
 @dataclass(slots=True)
-class Drops:
-    """How many decisions did not reach every subscriber, since the queue of one was full."""
+class Overflows:
+    """How often the queue of a subscriber has run full; each time some decisions were dropped.
 
-    decisions: int = 0
+    How many, libzmq does not say: it leaves the subscriber out until that has read again, and the
+    subscriber sees by the sequence what it has missed.
+    """
+
+    times: int = 0
 
 
 def decisions_socket(context: "zmq.Context[Any]") -> "zmq.Socket[bytes]":
@@ -49,22 +53,22 @@ def decisions_socket(context: "zmq.Context[Any]") -> "zmq.Socket[bytes]":
 def send_decision(
     sock: "zmq.Socket[bytes]",
     encode: Callable[[Decision], bytes],
-    drops: Drops,
+    overflows: Overflows,
     decision: Decision,
 ) -> None:
     """Send a decision as two frames, the stream's name as topic and the body; never waits.
 
-    Where the queue of a subscriber is full, the others get it and the drop is counted.
+    Where the queue of a subscriber runs full, the others get it and that is counted.
     """
-    send_lossy(sock, [decision.stream.encode(), encode(decision)], drops)
+    send_lossy(sock, [decision.stream.encode(), encode(decision)], overflows)
 
 
-def send_lossy(sock: "zmq.Socket[bytes]", frames: list[bytes], drops: Drops) -> None:
-    """Send a message to every subscriber that has room for it; count it if one has not."""
+def send_lossy(sock: "zmq.Socket[bytes]", frames: list[bytes], overflows: Overflows) -> None:
+    """Send a message to every subscriber that has room for it; count when one has not."""
     try:
         sock.send_multipart(frames, flags=zmq.NOBLOCK)
     except zmq.Again:
-        drops.decisions += 1
+        overflows.times += 1
         sock.set(zmq.XPUB_NODROP, 0)
         sock.send_multipart(frames, flags=zmq.NOBLOCK)
         sock.set(zmq.XPUB_NODROP, 1)

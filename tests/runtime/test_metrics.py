@@ -109,7 +109,7 @@ def test_every_family_is_on_the_page_and_what_parts_have_registered() -> None:
     assert (status, content_type.partition(";")[0]) == (200, "text/plain")
     values = values_of(body)
     assert value(values, "retempo_test_age_seconds") == 4.5
-    assert value(values, "retempo_decisions_dropped_total") == 0
+    assert value(values, "retempo_subscriber_overflows_total") == 0
     assert "retempo_test_failures_total NaN" in body
     typed = {line.split()[2] for line in body.splitlines() if line.startswith("# TYPE")}
     for family in FAMILIES:
