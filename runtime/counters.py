@@ -36,6 +36,11 @@ class Counters:
         self.masked += masked
         self.gaps += gaps
 
+    def add(self, other: "Counters") -> None:
+        """Add the counts of another stream."""
+        for name, count in other.as_dict().items():
+            setattr(self, name, getattr(self, name) + count)
+
     def check(self) -> None:
         """Check the sum rule.
 

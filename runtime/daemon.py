@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from types import FrameType
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import msgspec
 import zmq
@@ -54,6 +54,15 @@ class Chore(Protocol):
 
     def close(self) -> None:
         """Do what is due at the end, when every stream has been finished."""
+        ...
+
+
+@runtime_checkable
+class HearsStop(Protocol):
+    """A chore that wants to know when the daemon stops, before its streams are finished."""
+
+    def stopping(self) -> None:
+        """The loop has ended; the open streams are finished next."""
         ...
 
 
@@ -149,12 +158,21 @@ def run_daemon(
             history=history,
         )
         out.report = server.report
+        server.gauges.add(
+            "retempo_subscriber_overflows_total",
+            "Times that a subscriber read too slowly and missed decisions; the others got them.",
+            lambda: server.report.undelivered,
+            "counter",
+        )
         stack.enter_context(_signals(stop))
         log.info("engine", name=deployment.engine.name, why=deployment.engine.why)
         server.report.door = door.counts
         seen_to: list[Chore] = [door, *(make(server) for make in chores)]
         announce(bound, bound_out)
         _loop(server, feed, out, stop, door, seen_to)
+        for chore in seen_to:
+            if isinstance(chore, HearsStop):
+                chore.stopping()
         server.close()
         for chore in reversed(seen_to):
             chore.close()

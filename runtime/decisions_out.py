@@ -57,6 +57,7 @@ def decisions_socket(context: "zmq.Context[Any]") -> "zmq.Socket[bytes]":
     """
     sock: zmq.Socket[bytes] = context.socket(zmq.XPUB)
     sock.set(zmq.SNDHWM, QUEUED_DECISIONS)
+    sock.set(zmq.XPUB_NODROP, 1)
     sock.set(zmq.MAXMSGSIZE, _MAX_SUBSCRIPTION_BYTES)
     # Long enough for the final decisions to leave, short enough not to hold up a shutdown.
     sock.set(zmq.LINGER, 1_000)

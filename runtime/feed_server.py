@@ -30,7 +30,10 @@ from retempo.runtime.feed import (
 )
 from retempo.runtime.feed_stream import FeedReport, FeedStream, Waiting
 from retempo.runtime.finished import Finished, FinishedStreams
+from retempo.runtime.gauges import Gauges
 from retempo.runtime.rounds import Rounds
+from retempo.runtime.snapshot import ServerSnapshot, take_snapshot
+from retempo.runtime.timings import Timings
 from retempo.sensors.errors import SensorError, WireError
 from retempo.sensors.events import EventChunk
 from retempo.sensors.wire import Message, decode
@@ -64,12 +67,14 @@ class FeedServer:
         self.report = FeedReport()
         self.history = DecisionHistory() if history is None else history
         self.keeps_checkpoints = False
+        self.gauges = Gauges()
         self._deployment = deployment
         self._send = send
         self._publish = publish
         self._log = log
         self._window = window
         self._grace_us = grace_us
+        self._past = Timings()
         self._streams: dict[str, FeedStream] = {}
         self._finished = FinishedStreams()
         self._rounds = Rounds(deployment, self._decided, self, log)
@@ -110,6 +115,21 @@ class FeedServer:
             if not ends:
                 stream.clock.observe(chunk.t_end_us, arrived_us)
             self._rounds.add(stream, Waiting(chunk, message.sequence, arrived_us, ends))
+
+    @property
+    def deployment(self) -> Deployment:
+        """What the streams are decided by."""
+        return self._deployment
+
+    def snapshot(self) -> ServerSnapshot:
+        """Return a copy of what is counted; call it between two actions."""
+        return take_snapshot(
+            self._streams.values(),
+            self.report,
+            self._past,
+            self._rounds.busy(),
+            self._deployment.clock_us(),
+        )
 
     def rest_us(self) -> float | None:
         """Return how long the next turn may wait, None while there is nothing to step."""
@@ -254,10 +274,13 @@ class FeedServer:
         try:
             for block in pipeline.close():
                 ((y, took_us),) = self._deployment.step([(pipeline, block)])
-                for decision in pipeline.decide(block, y, took_us, arrived_us):
+                decisions = pipeline.decide(block, y, took_us, arrived_us)
+                stream.timings.note(block.dt_us, len(y), took_us, decisions)
+                for decision in decisions:
                     self._decided(decision)
             final = pipeline.end(arrived_us)
             if final is not None:
+                stream.timings.decisions += 1
                 self._decided(final)
         except Exception as error:  # noqa: BLE001  (one bad stream must not end the others)
             self.failed(stream, error)
@@ -300,6 +323,7 @@ class FeedServer:
         self._rounds.remove(stream)
         del self._streams[stream.name]
         self.report.close(stream)
+        self._past.merge(stream.timings.copy(stream.pipeline.removed))
 
     def _credit(self, stream: FeedStream) -> Delivery:
         if not stream.owner:

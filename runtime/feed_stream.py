@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 
 import msgspec
 
@@ -13,6 +13,7 @@ from retempo.runtime.overload import Delay, Rung
 from retempo.runtime.pipeline import Pipeline
 from retempo.runtime.security.door import DoorCounts
 from retempo.runtime.sparse_bins import Block
+from retempo.runtime.timings import Timings
 from retempo.sensors.events import EventChunk
 from retempo.sensors.geometry import Geometry
 
@@ -52,6 +53,7 @@ class FeedStream:
     blocks: Iterator[Block] | None = None
     delay: Delay = field(default_factory=Delay)
     rung: Rung = field(default_factory=Rung)
+    timings: Timings = field(default_factory=Timings)
     gone_us: float | None = None
     durable: int | None = None
     run: int | None = None
@@ -88,6 +90,4 @@ class FeedReport:
         """Add up what became of a stream."""
         self.duplicates += stream.inbox.duplicates
         self.missing += stream.inbox.missing
-        for count in fields(Counters):
-            whole, part = self.counters, stream.pipeline.counters
-            setattr(whole, count.name, getattr(whole, count.name) + getattr(part, count.name))
+        self.counters.add(stream.pipeline.counters)

@@ -46,6 +46,11 @@ class _Busy:
             self.share = self.worked_us / (ended_us - self.began_us)
             self.began_us, self.worked_us = ended_us, 0.0
 
+    def now(self, now_us: float) -> float:
+        """Return the share, also where there has been nothing to do for long."""
+        since_us = now_us - self.began_us
+        return self.share if since_us < 2 * _BUSY_US else self.worked_us / since_us
+
 
 class Rounds:
     """The streams that have something to step."""
@@ -110,6 +115,10 @@ class Rounds:
         )
         return max(0.0, first_us + wait_us - self._deployment.clock_us())
 
+    def busy(self) -> float:
+        """Return the share of the time that turns take, of late."""
+        return self._busy.now(self._deployment.clock_us())
+
     def turn(self) -> None:
         """Step a block of every stream that has one."""
         began_us = self._deployment.clock_us()
@@ -163,6 +172,7 @@ class Rounds:
                 chunks, reset=self._deployment.overload.policy == "reset"
             )
             events = sum(map(len, chunks))
+            stream.timings.note_shed(self._deployment.overload.policy, events)
             self._log.warning("shed", stream=stream.name, messages=len(shed), events=events)
             return
         stream.message = stream.waiting.popleft()
@@ -197,7 +207,9 @@ class Rounds:
         assert stream.message is not None  # noqa: S101
         try:
             arrived_us = stream.message.arrived_us
-            for decision in stream.pipeline.decide(block, y, took_us, arrived_us):
+            decisions = stream.pipeline.decide(block, y, took_us, arrived_us)
+            stream.timings.note(block.dt_us, len(y), took_us, decisions)
+            for decision in decisions:
                 self._publish(decision)
             if not block.more:
                 self._settle(stream)

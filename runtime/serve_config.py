@@ -102,6 +102,23 @@ class SecurityConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     ipc: Access = "owner"
 
 
+class MetricsConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where `/metrics` and `/healthz` are served over HTTP, `host:port`; nowhere if absent.
+
+    An address beyond the loopback needs `on_network`: the pages are in clear, for everybody.
+    """
+
+    bind: str | None = None
+    on_network: bool = False
+
+
+class WatchdogConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """After `limit` without a turn of its loop the daemon is stuck; `exit` ends it with code 75."""
+
+    limit: str = "10s"
+    exit: bool = False
+
+
 class ServeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A deployment.
 
@@ -120,3 +137,5 @@ class ServeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     engine: EngineConfig = msgspec.field(default_factory=EngineConfig)
     overload: OverloadConfig = msgspec.field(default_factory=OverloadConfig)
     security: SecurityConfig = msgspec.field(default_factory=SecurityConfig)
+    metrics: MetricsConfig = msgspec.field(default_factory=MetricsConfig)
+    watchdog: WatchdogConfig = msgspec.field(default_factory=WatchdogConfig)

@@ -22,6 +22,7 @@ from retempo.cli import (
     record,
     replay,
     serve,
+    top,
     train,
     view,
     warmup,
@@ -61,6 +62,7 @@ COMMANDS = {
     "serve": serve,
     "watch": watch,
     "keys": keys,
+    "top": top,
     "demo": demo,
     "warmup": warmup,
 }

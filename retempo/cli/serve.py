@@ -25,6 +25,8 @@ def run(
     """
     from retempo.runtime.config import load_config
     from retempo.runtime.daemon import run_daemon
+    from retempo.runtime.event_log import EventLog
+    from retempo.runtime.operations import watching
     from retempo.runtime.security.limits import raise_file_limit
     from retempo.runtime.security.settings import security_of
     from retempo.runtime.serve_config import ServeConfig
@@ -33,6 +35,8 @@ def run(
     del json
     settings = load_config(config, ServeConfig)
     raise_file_limit()
+    log = EventLog()
+    chores = watching(settings.metrics, settings.watchdog, log)
     run_daemon(
         deployment_of(settings, config.parent, filters_of(filter) if filter else None),
         settings.feed.bind,
@@ -42,4 +46,6 @@ def run(
         decisions_format=settings.decisions.format,
         history_bytes=settings.decisions.history,
         security=security_of(settings.security, config.parent),
+        chores=chores,
+        log=log,
     )

@@ -201,12 +201,15 @@ def running_daemon(
     window: int = 64,
     served: Deployment | None = None,
     feed: str = "tcp://127.0.0.1:*",
+    log: EventLog | None = None,
     **options: Any,
 ) -> Iterator[RunningDaemon]:
     """Serve the stand-in, or `served`, in a thread; on leaving, stop it and let its errors out."""
     bound: queue.Queue[tuple[str, str]] = queue.Queue()
     failures: list[BaseException] = []
-    stop, log, reports = Stop(), StringIO(), list[FeedReport]()
+    stop, out, reports = Stop(), StringIO(), list[FeedReport]()
+    log = log or EventLog(interval_s=0.0)
+    log.out = out
 
     def serve() -> None:
         try:
@@ -218,7 +221,7 @@ def running_daemon(
                     window=window,
                     announce=lambda feed, decisions: bound.put((feed, decisions)),
                     stop=stop,
-                    log=EventLog(out=log, interval_s=0.0),
+                    log=log,
                     **options,
                 )
             )
@@ -228,7 +231,7 @@ def running_daemon(
     thread = threading.Thread(target=serve)
     thread.start()
     try:
-        yield RunningDaemon(*bound.get(timeout=RECEIVE_S), log, reports)
+        yield RunningDaemon(*bound.get(timeout=RECEIVE_S), out, reports)
     finally:
         stop.request()
         thread.join(RECEIVE_S)
