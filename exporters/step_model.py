@@ -12,6 +12,7 @@ from onnx import TensorProto, numpy_helper
 from retempo.exporters.adaptation import method_named
 from retempo.exporters.contract import METADATA_KEY, SCAN_KEY, Contract, decode_contract
 from retempo.exporters.errors import AdaptationError, ContractError
+from retempo.exporters.manifest import IDENTITY_DIGITS, digest_of
 from retempo.exporters.network import Network, check, weight_shapes
 from retempo.exporters.neurons import neuron_named
 from retempo.exporters.resolution import Resolution, check_dt_us, resolve
@@ -28,11 +29,15 @@ _INVALID = (onnx.checker.ValidationError, onnx.shape_inference.InferenceError, V
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StepModel:
-    """A checked model: the file's bytes for an engine, and the contract that they keep."""
+    """A checked model: the file's bytes for an engine, and the contract that they keep.
+
+    `identity` is the first `IDENTITY_DIGITS` digits of their SHA-256.
+    """
 
     name: str
     content: bytes
     contract: Contract
+    identity: str = ""
 
     @property
     def dt_us(self) -> int:
@@ -106,9 +111,19 @@ def parse_step(content: bytes, name: str) -> StepModel:
     except _INVALID as error:
         reason = str(error).strip().splitlines()[0]
         raise ContractError(f"{name} is no valid ONNX graph: {reason}") from error
-    step = StepModel(name, content, contract)
+    step = StepModel(name, content, contract, digest_of(content)[:IDENTITY_DIGITS])
     _check_coefficients(model.graph, step)
     return step
+
+
+def same_network(one: StepModel, other: StepModel) -> bool:
+    """Return whether two models are one network, whatever resolution they were exported at."""
+    if one.content == other.content:
+        return True
+    if one.contract.network != other.contract.network:
+        return False
+    ours, theirs = network_of(one).weights, network_of(other).weights
+    return all(np.array_equal(ours[name], theirs[name]) for name in ours)
 
 
 def network_of(model: StepModel) -> Network:

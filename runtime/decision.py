@@ -9,7 +9,8 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     `sequence` numbers the decisions of a stream from 0, so that a reader sees what it missed.
     `t_us` is the end of the bin. `latency_us` runs from the arrival of the message that closed the
     bin to the decision, on the host's clock; `step_us` is the part that the network's step took.
-    `final` marks the last decision of a stream that has ended.
+    `final` marks the last decision of a stream that has ended. `model` is the model that decided:
+    the first 12 digits of its file's SHA-256.
     """
 
     stream: str
@@ -22,6 +23,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     step_us: float
     counters: dict[str, int]
     final: bool = False
+    model: str = ""
 
 
 def encode_json(decision: Decision) -> bytes:

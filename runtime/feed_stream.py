@@ -58,6 +58,7 @@ class FeedReport:
     missing: int = 0
     failed: int = 0
     unaccounted: int = 0
+    swaps: int = 0
     counters: Counters = field(default_factory=Counters)
 
     def close(self, stream: FeedStream) -> None:
