@@ -15,7 +15,11 @@ from retempo.exporters.errors import OperatorError
 
 # `step_graph`, `graph_upswing`, `connections` and `history_graph`, and no more.
 OPERATORS = frozenset(
-    ["Add", "AveragePool", "Cast", "Concat", "Conv", "Div", "Exp", "Flatten", "Gather", "Greater", "MatMul", "Max", "MaxPool", "Min", "Mul", "Neg", "Pow", "ReduceSum", "Reshape", "Slice", "Softmax", "Sub", "Unsqueeze"]
+    {
+        *("Add", "Sub", "Mul", "Div", "Neg", "Pow", "Exp", "Max", "Min", "Greater", "Cast"),
+        *("MatMul", "Conv", "MaxPool", "AveragePool", "ReduceSum", "Softmax"),
+        *("Gather", "Slice", "Concat", "Reshape", "Flatten", "Unsqueeze"),
+    }
 )
 _DOMAINS = ("", "ai.onnx")
 _BYTES = {
@@ -172,11 +176,14 @@ def screen(content: bytes, name: str, limits: Limits) -> None:
     """
     if len(content) > limits.bytes:
         raise OperatorError(
-            f"{name} has {len(content):,} bytes, at most {limits.bytes:,}; raise [models] bytes "
+            f"{name} has {len(content):,} bytes, at most {limits.bytes:,}; raise [models] most_bytes "
             "if it is your own"
         )
     try:
         model = onnx.load_model_from_string(content)
     except DecodeError:
         return
-    check_operators(model, name, limits)
+    try:
+        check_operators(model, name, limits)
+    except UnicodeDecodeError as error:
+        raise OperatorError(f"{name} holds a name that is no UTF-8 text: {error.reason}") from error

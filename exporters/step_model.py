@@ -31,13 +31,18 @@ _INVALID = (onnx.checker.ValidationError, onnx.shape_inference.InferenceError, V
 class StepModel:
     """A checked model: the file's bytes for an engine, and the contract that they keep.
 
-    `identity` is the first `IDENTITY_DIGITS` digits of their SHA-256.
+    `sha256` is that of the bytes, `identity` its first digits.
     """
 
     name: str
     content: bytes
     contract: Contract
-    identity: str = ""
+    sha256: str = ""
+
+    @property
+    def identity(self) -> str:
+        """What a decision names the model by."""
+        return self.sha256[:IDENTITY_DIGITS]
 
     @property
     def dt_us(self) -> int:
@@ -111,7 +116,7 @@ def parse_step(content: bytes, name: str) -> StepModel:
     except _INVALID as error:
         reason = str(error).strip().splitlines()[0]
         raise ContractError(f"{name} is no valid ONNX graph: {reason}") from error
-    step = StepModel(name, content, contract, digest_of(content)[:IDENTITY_DIGITS])
+    step = StepModel(name, content, contract, digest_of(content))
     _check_coefficients(model.graph, step)
     return step
 
