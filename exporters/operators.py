@@ -22,7 +22,7 @@ OPERATORS = frozenset(
     }
 )
 _DOMAINS = ("", "ai.onnx")
-_BYTES = {
+_BYTES: dict[int, int] = {
     TensorProto.FLOAT: 4,
     TensorProto.DOUBLE: 8,
     TensorProto.INT32: 4,
@@ -128,7 +128,7 @@ def _check_tensor(tensor: TensorProto, name: str, limits: Limits) -> int:
         )
     if any(side < 0 for side in tensor.dims):
         raise OperatorError(f"{name}: {tensor.name} has a negative side, {list(tensor.dims)}")
-    size = prod(tensor.dims) * _BYTES[tensor.data_type]
+    size: int = prod(tensor.dims) * _BYTES[tensor.data_type]
     if size > limits.tensor_bytes:
         raise OperatorError(
             f"{name}: {tensor.name} says it has {size:,} bytes, at most {limits.tensor_bytes:,}"
@@ -176,8 +176,8 @@ def screen(content: bytes, name: str, limits: Limits) -> None:
     """
     if len(content) > limits.bytes:
         raise OperatorError(
-            f"{name} has {len(content):,} bytes, at most {limits.bytes:,}; raise [models] most_bytes "
-            "if it is your own"
+            f"{name} has {len(content):,} bytes, at most {limits.bytes:,}; raise [models] "
+            "most_bytes if it is your own"
         )
     try:
         model = onnx.load_model_from_string(content)

@@ -1,6 +1,7 @@
 """Read a model file: a graph and the contract that it must keep."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from onnx import TensorProto, numpy_helper
 from retempo.exporters.adaptation import method_named
 from retempo.exporters.contract import METADATA_KEY, SCAN_KEY, Contract, decode_contract
 from retempo.exporters.errors import AdaptationError, ContractError
-from retempo.exporters.manifest import IDENTITY_DIGITS, digest_of
+from retempo.exporters.manifest import IDENTITY_DIGITS, Summary, digest_of, seal
 from retempo.exporters.network import Network, check, weight_shapes
 from retempo.exporters.neurons import neuron_named
 from retempo.exporters.resolution import Resolution, check_dt_us, resolve
@@ -119,6 +120,23 @@ def parse_step(content: bytes, name: str) -> StepModel:
     step = StepModel(name, content, contract, digest_of(content))
     _check_coefficients(model.graph, step)
     return step
+
+
+def seal_step(path: Path, step: StepModel, made_by: str, now: datetime) -> Path:
+    """Write the manifest of a model beside it; returns its path.
+
+    Raises:
+        ManifestError: it cannot be written.
+    """
+    network, resolution = step.contract.network, step.contract.resolution
+    summary = Summary(
+        source_dt_us=network.source_dt_us,
+        target_dt_us=resolution.target_dt_us,
+        method=resolution.method,
+        inputs=network.input.size,
+        labels=len(network.labels),
+    )
+    return seal(path, step.content, made_by, now, summary)
 
 
 def same_network(one: StepModel, other: StepModel) -> bool:

@@ -4,20 +4,17 @@ import os
 import stat
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 from retempo.exporters.errors import ContractError, ExportError, ManifestError, OperatorError
 from retempo.exporters.manifest import Rule, check_manifest, digest_of
 from retempo.exporters.operators import Limits, screen
 from retempo.exporters.step_model import StepModel, parse_step
+from retempo.runtime.admission_rules import When
 from retempo.runtime.errors import ModelError
 from retempo.runtime.event_log import EventLog
 from retempo.runtime.trial import TrialSettings
 from retempo.runtime.trial_process import Trials, Try
 from retempo.runtime.trial_stamp import has_passed, stamp
-
-# `new` tries what has not passed before, and `always` everything.
-When = Literal["new", "always", "off"]
 
 
 @dataclass(frozen=True, slots=True)

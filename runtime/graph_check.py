@@ -1,6 +1,7 @@
 """Whether a file's graph steps as the network that its contract describes."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,7 +58,9 @@ def odd_output(model: StepModel, resolution: Resolution) -> str | None:
 
 def _draw(model: StepModel, seed: int) -> dict[str, NDArray[np.float32]]:
     rng = np.random.default_rng(seed)
-    drawn = {"x": rng.poisson(0.3, (_BATCH, model.contract.network.input.size))}
+    drawn: dict[str, NDArray[Any]] = {
+        "x": rng.poisson(0.3, (_BATCH, model.contract.network.input.size))
+    }
     for spec in model.contract.states:
         shape = shape_of(spec, _BATCH)
         spikes = len(shape) == 2

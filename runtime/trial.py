@@ -1,8 +1,9 @@
 """A model's first load and steps: what every model goes through before it goes live.
 
-`python -m retempo.runtime.trial SETTINGS` reads a model from standard input, within limits on its
-time and memory, and prints one line of JSON; `runtime.trial_process` starts it. Whatever a model
-does to the libraries that load it, it does to this process.
+`python -m retempo.runtime.trial SETTINGS` compiles what needs no model and prints a line, then
+reads a model from standard input, within limits on its time and memory, and prints one line of
+JSON; `runtime.trial_process` starts it. Whatever a model does to the libraries that load it, it
+does to this process.
 """
 
 import resource
@@ -13,16 +14,21 @@ from typing import Literal, get_args
 import msgspec
 import numpy as np
 
+from retempo.exporters.description import ChannelSpec, GridSpec, InputSpec
 from retempo.exporters.errors import ExportError, ManifestError, OperatorError
 from retempo.exporters.operators import Limits, screen
 from retempo.exporters.step_model import StepModel, parse_step
+from retempo.runtime.binner import Binner
+from retempo.runtime.counters import Counters
 from retempo.runtime.deployment import deploy
 from retempo.runtime.engine import Engine
-from retempo.runtime.engines import load_engine
+from retempo.runtime.engine_fallback import Fallback, load_engine_or
 from retempo.runtime.engines.saved import check_saved
 from retempo.runtime.errors import EngineError, ModelError, RunError
 from retempo.runtime.graph_check import odd_output
+from retempo.runtime.layout import geometry_of, layout_of
 from retempo.runtime.sparse_bins import without_zeros
+from retempo.sensors.pieces import no_events
 
 Kind = Literal[
     "file",  # it cannot be read, is too large, or lies where it may not
@@ -41,6 +47,7 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 _BINS = 16
 _ACTIVE = 0.05
 _WIDEST = 1 << 16
+READY = "ready\n"
 
 
 class TrialSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,6 +61,7 @@ class TrialSettings(msgspec.Struct, frozen=True, kw_only=True):
     method: str | None = None
     normalisation: str | None = None
     engine: str = "auto"
+    fallback: Fallback = "none"
     operators: tuple[str, ...] = ()
     file_bytes: int = 1 << 30
     time_s: float = 20.0
@@ -119,7 +127,7 @@ def _examine(content: bytes, settings: TrialSettings) -> Outcome:
             "been altered, export it again",
             "numbers",
         )
-    engine = load_engine(model, resolution, settings.engine)
+    engine = load_engine_or(model, resolution, settings.engine, settings.fallback)
     deploy(engine).warm_up()
     steps = _step(engine)
     return Outcome(sha256=model.sha256, engine=engine.name, steps=steps)
@@ -170,12 +178,27 @@ def _step(engine: Engine) -> int:
     return total + len(bins)
 
 
+def prepare() -> None:
+    """Compile, or load from the cache, every kernel that a trial uses: no model's time is spent."""
+    from retempo.runtime.engines.sparse.entry import ENTRY
+    from retempo.runtime.engines.sparse.relay import RELAY
+
+    _ = ENTRY.call, RELAY.call
+    for geometry in (GridSpec(2, 2), ChannelSpec(2)):
+        spec = InputSpec(geometry)
+        binner = Binner(layout_of(spec), 1, Counters())
+        for _ in (*binner.feed(no_events(geometry_of(spec), 0)), *binner.finish()):
+            pass
+
+
 def limit(settings: TrialSettings) -> None:
-    """Bind this process to its limits."""
+    """Bind this process to its limits from here on."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    seconds = int(np.ceil(settings.time_s))
-    # The parent's clock is the limit; this one holds where there is no parent any more.
-    resource.setrlimit(resource.RLIMIT_CPU, (2 * seconds + 1, 2 * seconds + 2))
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    # The parent's clock is the limit; this one holds where there is no parent any more. Several
+    # threads may load.
+    seconds = ceil(used.ru_utime + used.ru_stime + 4 * settings.time_s)
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
     if settings.memory_bytes:
         resource.setrlimit(resource.RLIMIT_AS, (settings.memory_bytes, settings.memory_bytes))
 
@@ -183,6 +206,9 @@ def limit(settings: TrialSettings) -> None:
 def main() -> int:
     """Try the model on standard input; returns 0 whatever becomes of the model."""
     settings = msgspec.json.decode(sys.argv[1], type=TrialSettings)
+    prepare()
+    sys.stdout.write(READY)
+    sys.stdout.flush()
     limit(settings)
     try:
         outcome = examine(sys.stdin.buffer.read(), settings)

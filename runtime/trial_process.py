@@ -1,5 +1,7 @@
 """A trial in a child process: what kills it kills nothing else."""
 
+import os
+import selectors
 import signal
 import subprocess
 import sys
@@ -10,10 +12,12 @@ from contextlib import suppress
 import msgspec
 
 from retempo.runtime.errors import ModelError
-from retempo.runtime.trial import Outcome, TrialSettings
+from retempo.runtime.trial import READY, Outcome, TrialSettings
 
-_COMMAND = (sys.executable, "-m", "retempo.runtime.trial")
+_COMMAND = (sys.executable, "-P", "-m", "retempo.runtime.trial")
 _MOST_OUTPUT = 1 << 16
+# Numba compiles for half a minute where its cache is empty, longer on a busy machine.
+_PREPARE_S = 300.0
 
 
 class Trials:
@@ -44,6 +48,7 @@ class Trials:
             )
         child = self._child
         try:
+            _wait_until_ready(child, settings.name)
             out, complaint = child.communicate(content, timeout=settings.time_s)
         except subprocess.TimeoutExpired as error:
             text = (
@@ -63,6 +68,20 @@ class Trials:
             self._stopped = True
             if self._child is not None and self._child.poll() is None:
                 self._child.kill()
+
+
+def _wait_until_ready(child: "subprocess.Popen[bytes]", name: str) -> None:
+    """Wait until the child has compiled what needs no model; it may have died of it."""
+    assert child.stdout is not None  # noqa: S101
+    with selectors.DefaultSelector() as selector:
+        selector.register(child.stdout, selectors.EVENT_READ)
+        if not selector.select(_PREPARE_S):
+            raise ModelError(
+                f"{name} could not be tried: kernels were not compiled within {_PREPARE_S:g} s; "
+                "run retempo warmup",
+                "time",
+            )
+    os.read(child.stdout.fileno(), len(READY))
 
 
 def outcome_of(code: int, out: bytes, complaint: bytes, settings: TrialSettings) -> Outcome:

@@ -10,6 +10,7 @@ from typer.exceptions import Abort, TyperException
 
 import retempo
 from retempo.cli import (
+    control,
     convert,
     demo,
     devices,
@@ -20,6 +21,7 @@ from retempo.cli import (
     publish,
     record,
     replay,
+    seal,
     serve,
     train,
     view,
@@ -48,6 +50,7 @@ app = typer.Typer(
 COMMANDS = {
     "train": train,
     "export": export,
+    "seal": seal,
     "inspect": inspect,
     "info": info,
     "view": view,
@@ -58,6 +61,7 @@ COMMANDS = {
     "devices": devices,
     "publish": publish,
     "serve": serve,
+    "control": control,
     "watch": watch,
     "demo": demo,
     "warmup": warmup,

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -159,7 +160,7 @@ def test_no_event_is_lost_or_binned_twice(
             return
         new = Binner(layout(), next_us, counters, lateness_us)
         switched: list[int] = []
-        both = Handover(old, new, lateness_us, lambda s=switched, b=blocks: s.append(len(b)))
+        both = Handover(old, new, lateness_us, partial(note, switched, blocks))
         for chunk in rest:
             for block in both.feed(chunk):
                 blocks += copied([block])
@@ -176,6 +177,10 @@ def test_no_event_is_lost_or_binned_twice(
             assert set(lengths[switched[0] :]) <= {next_us}
         outcomes.append(flat(blocks))
     assert outcomes[0] == outcomes[1]
+
+
+def note(switched: list[int], blocks: list["Copied"]) -> None:
+    switched.append(len(blocks))
 
 
 def layout() -> BinLayout:
