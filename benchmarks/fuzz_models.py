@@ -114,13 +114,12 @@ def report(found: list[tuple[int, str, str, str]], live: Live, seconds: float) -
         lines.append(f"| {kind} | {sum(row)} | " + " | ".join(map(str, row)) + " |")
     total = [sum(table[kind, outcome] for kind in MUTATIONS) for outcome in shown]
     lines.append(f"| **all** | {sum(total)} | " + " | ".join(map(str, total)) + " |")
-    lines += [
-        "",
+    swapped = (
         f"By hot swap into a running daemon: {live.swaps} models, {live.accepted} accepted, "
         f"{live.refused} refused by name, {live.unnamed} otherwise. Meanwhile it decided "
-        f"{live.decisions:,} bins of {live.events:,} events, none lost; exit code {live.code}.",
-    ]
-    return "\n".join(lines)
+        f"{live.decisions:,} bins of {live.events:,} events, none lost; exit code {live.code}."
+    )
+    return "\n".join([*lines, "", swapped])
 
 
 def main() -> int:

@@ -19,6 +19,7 @@ from retempo.sensors.events import EventChunk
 from retempo.sensors.geometry import Geometry, GridGeometry
 
 _TIMEOUT_S = 120.0
+_SENSOR = GridGeometry(3, 2, 2)
 _CONFIG = """
 model = "whole.onnx"
 dt = "5ms"
@@ -62,7 +63,7 @@ class _Events:
 
     done: threading.Event
     name: str = "fuzzed"
-    geometry: Geometry = GridGeometry(3, 2, 2)
+    geometry: Geometry = _SENSOR
     sent: int = 0
     rng: np.random.Generator = field(default_factory=lambda: np.random.default_rng(0))
 

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 import msgspec
@@ -29,7 +30,7 @@ class Damaged:
 
 def damaged(number: int, seeds: list[bytes], base: int = 0) -> Damaged:
     """Return model `number` of a base."""
-    rng = random.Random(f"{base}-{number}")
+    rng = random.Random(f"{base}-{number}")  # noqa: S311
     content = rng.choice(seeds)
     kind = rng.choice(list(_KINDS))
     return Damaged(number, kind, _KINDS[kind](content, rng))
@@ -61,7 +62,9 @@ def _by(change: Mutation) -> Callable[[bytes, random.Random], bytes]:
     def apply(content: bytes, rng: random.Random) -> bytes:
         model = onnx.load_model_from_string(content)
         for _ in range(rng.choice((1, 1, 1, 2, 4))):
-            change(model, rng)
+            # What has been damaged may not be there to be damaged further.
+            with suppress(ValueError, IndexError, KeyError, TypeError, StopIteration):
+                change(model, rng)
         return bytes(model.SerializeToString())
 
     return apply
