@@ -94,10 +94,11 @@ def read_file(path: Path, most_bytes: int) -> bytes:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise ModelError(f"cannot read the model {path}: {reason}", "file") from error
+    found = os.fstat(handle)
+    if not stat.S_ISREG(found.st_mode):
+        os.close(handle)
+        raise ModelError(f"cannot read the model {path}: it is no file", "file")
     with os.fdopen(handle, "rb") as file:
-        found = os.fstat(file.fileno())
-        if not stat.S_ISREG(found.st_mode):
-            raise ModelError(f"cannot read the model {path}: it is no file", "file")
         if found.st_size > most_bytes:
             raise ModelError(
                 f"{path.name} has {found.st_size:,} bytes, at most {most_bytes:,}; raise [models] "
