@@ -2,16 +2,20 @@
 
 from collections.abc import Iterator
 
-from retempo.runtime.binning import FOREVER, NO_BIN, Events, events_of
+from retempo.runtime.binning import FOREVER, LATEST, NO_BIN, OLDEST, Events, events_of
 from retempo.runtime.counters import Counters
 from retempo.runtime.errors import InputError
-from retempo.runtime.layout import BinLayout, Bins
+from retempo.runtime.layout import BinLayout, Bins, geometry_of
 from retempo.runtime.sparse_bins import NO_BINS, Block, SparseBins
 from retempo.runtime.window import advance, drain
 from retempo.runtime.window_table import (
+    BEGUN,
     FIRST,
+    GATHER,
+    GIVEN,
     IN_GAP,
     NO_TIME_US,
+    PATIENCE,
     POSITION,
     STARTED,
     T_END,
@@ -23,6 +27,7 @@ from retempo.runtime.window_table import (
 )
 from retempo.sensors.events import EventChunk
 from retempo.sensors.evt import Packed
+from retempo.sensors.pieces import no_events
 
 # Longer than any silence worth stepping: by then every state has come to rest.
 SILENCE_US = 600_000_000
@@ -55,6 +60,7 @@ class Binner:
         )
         self._table = self.window.table
         self._told = self._table[:TOLD]
+        self._began = NO_BIN
 
     def gather(self, n: int) -> None:
         """From its next edge on, close `n` bins as one, by the bin mode of the network's input.
@@ -77,6 +83,58 @@ class Binner:
                 "multiple of the unit as dt_us"
             )
         self._table[WANTED] = n
+
+    @property
+    def layout(self) -> BinLayout:
+        """How addresses map to inputs."""
+        return self.window.layout
+
+    @property
+    def begun(self) -> bool:
+        """Whether an event has been binned."""
+        return bool(self._table[LATEST] != NO_BIN)
+
+    @property
+    def binned_since(self) -> bool:
+        """Whether an event has been binned at or after where it began, see `begin`."""
+        return bool(self._table[LATEST] >= self._began)
+
+    @property
+    def gathers(self) -> bool:
+        """Whether more than one bin is closed as one, or shall be."""
+        return bool(self._table[GATHER] != 1 or self._table[WANTED] != 1)
+
+    @property
+    def edge_us(self) -> int:
+        """The first edge of what is closed behind every binned event and every closed bin."""
+        table, length_us = self._table, self.length_us
+        behind = int(max(table[FIRST], table[LATEST] + 1)) * self.dt_us
+        return -(-behind // length_us) * length_us
+
+    @property
+    def length_us(self) -> int:
+        """How long what is closed as one is now."""
+        return int(self._table[GATHER]) * self.dt_us
+
+    def freeze(self) -> None:
+        """Close bins as they are closed now from here on."""
+        self._table[WANTED] = self._table[GATHER]
+
+    def begin(self, t_us: int) -> None:
+        """Begin, before any event, with the bin that an instant lies in: what is earlier is late.
+
+        From there on every bin is closed, as behind a binned event.
+        """
+        table, first = self._table, t_us // self.dt_us
+        self._began = first
+        table[LATEST] = first - 1
+        table[[FIRST, OLDEST, GIVEN, TARGET]] = first
+        table[[STARTED, BEGUN]] = 1
+
+    def close_until(self, t_us: int) -> Iterator[Block]:
+        """Yield all bins before an edge, whatever the lateness."""
+        nothing = events_of(no_events(geometry_of(self.layout.spec), 0))
+        return self._fed(nothing, t_us + int(self._table[PATIENCE]) * self.dt_us)
 
     def feed(self, chunk: EventChunk) -> Iterator[Block]:
         """Yield the bins that the chunk closes; a block is valid until the next is asked for.

@@ -10,7 +10,8 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     sees what it missed and what it has had: no two decisions have all three alike.
     `t_us` is the end of the bin. `latency_us` runs from the arrival of the message that closed the
     bin to the decision, on the host's clock; `step_us` is the part that the network's step took.
-    `final` marks the last decision of a stream that has ended.
+    `final` marks the last decision of a stream that has ended. `model` is the model that decided:
+    the first 12 digits of its file's SHA-256.
     """
 
     stream: str
@@ -24,6 +25,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     counters: dict[str, int]
     final: bool = False
     epoch: int = 0
+    model: str = ""
 
 
 def encode_json(decision: Decision) -> bytes:

@@ -4,7 +4,7 @@ It owns no socket: messages are handed in, replies and decisions go out through 
 stream's failure closes that stream and no other.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from secrets import randbits
 from typing import Literal
@@ -14,7 +14,7 @@ import msgspec
 from retempo.runtime.decision import Decision
 from retempo.runtime.decision_history import DecisionHistory
 from retempo.runtime.deployment import Deployment
-from retempo.runtime.errors import CounterError, RunError
+from retempo.runtime.errors import CounterError, InputError, RunError
 from retempo.runtime.event_log import EventLog
 from retempo.runtime.feed import (
     GRACE_US,
@@ -31,6 +31,7 @@ from retempo.runtime.feed import (
 from retempo.runtime.feed_stream import FeedReport, FeedStream, Waiting
 from retempo.runtime.finished import Finished, FinishedStreams
 from retempo.runtime.gauges import Gauges
+from retempo.runtime.overload import Rung
 from retempo.runtime.rounds import Rounds
 from retempo.runtime.snapshot import ServerSnapshot, take_snapshot
 from retempo.runtime.timings import Timings
@@ -116,11 +117,6 @@ class FeedServer:
                 stream.clock.observe(chunk.t_end_us, arrived_us)
             self._rounds.add(stream, Waiting(chunk, message.sequence, arrived_us, ends))
 
-    @property
-    def deployment(self) -> Deployment:
-        """What the streams are decided by."""
-        return self._deployment
-
     def snapshot(self) -> ServerSnapshot:
         """Return a copy of what is counted; call it between two actions."""
         return take_snapshot(
@@ -155,6 +151,46 @@ class FeedServer:
                 self._log.info("sender_gone", stream=stream.name, grace_us=self._grace_us)
             if self._told_us - stream.gone_us >= self._grace_us:
                 self._abandon(stream, "its sender is gone")
+
+    @property
+    def streams(self) -> Mapping[str, FeedStream]:
+        """The open streams by name."""
+        return self._streams
+
+    @property
+    def deployment(self) -> Deployment:
+        """What new streams are opened by."""
+        return self._deployment
+
+    def swap(self, new: Deployment, *, carry: bool) -> None:
+        """Go on by another deployment: every open stream moves between two of its messages.
+
+        Args:
+            new: reads streams as the present one does, but for model, time step and method.
+            carry: whether the network is the same, so that states go on, see `Pipeline.succeed`.
+
+        Raises:
+            InputError: streams are open and the model expects another sensor; nothing changes.
+            EngineError: it cannot hold as many streams; nothing changes.
+        """
+        if self._streams and new.geometry != self._deployment.geometry:
+            raise InputError(
+                f"{new.model.name} expects {new.geometry} inputs, {len(self._streams)} streams are "
+                f"open for {self._deployment.geometry}; stop them first, or restart the daemon"
+            )
+        for stream in list(self._streams.values()):
+            self._rounds.settle(stream)
+        successors = {name: new.successor(carry=carry) for name in self._streams}
+        self._deployment = new
+        self._rounds.adopt(new)
+        for name, successor in successors.items():
+            stream = self._streams[name]
+            try:
+                stream.pipeline.succeed(successor)
+            except Exception as error:  # noqa: BLE001  (one bad stream must not end the others)
+                self.failed(stream, error)
+            stream.rung = Rung()
+        self.report.swaps += 1
 
     def close(self) -> None:
         """Finish every open stream: its final decision goes out, its sender is told."""

@@ -83,6 +83,7 @@ class FeedReport:
     unaccounted: int = 0
     resumed: int = 0
     undelivered: int = 0
+    swaps: int = 0
     counters: Counters = field(default_factory=Counters)
     door: DoorCounts = field(default_factory=DoorCounts)
 

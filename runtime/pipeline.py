@@ -5,7 +5,7 @@ Live and replay are this one pipeline; they differ in who feeds it and in the cl
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,9 +17,11 @@ from retempo.runtime.decision import Decision
 from retempo.runtime.direct import Direct, direct_of
 from retempo.runtime.engine import Engine, Vector
 from retempo.runtime.errors import EngineError, InputError
+from retempo.runtime.handover import Bins, Handover
 from retempo.runtime.layout import BinLayout
 from retempo.runtime.readouts import Readout
 from retempo.runtime.sparse_bins import Block
+from retempo.runtime.successor import Successor
 from retempo.sensors.events import EventChunk
 from retempo.sensors.filters import Chain
 
@@ -36,6 +38,17 @@ OnSteps = Callable[[int, float], None]
 def host_clock_us() -> float:
     """Return the host's monotonic clock in microseconds."""
     return time.perf_counter_ns() / 1e3
+
+
+class _By(NamedTuple):
+    """What decides: the labels of the model and its identity."""
+
+    labels: Sequence[str]
+    model: str
+
+
+def _by(engine: Engine) -> _By:
+    return _By(engine.model.contract.network.labels, engine.model.identity)
 
 
 class Pipeline:
@@ -65,9 +78,12 @@ class Pipeline:
         self._chain = chain
         self._engine = engine
         self._stream = stream
-        self._ladder = ladder or {}
-        self._labels = engine.model.contract.network.labels
-        self._binner = Binner(layout, engine.resolution.dt_us, self.counters, lateness_us)
+        # The steps that it may be told to take, ahead of a handover those of the next model.
+        self._ladder = self._steps = ladder or {}
+        self._by = _by(engine)
+        self._layout = layout
+        self._lateness_us = lateness_us
+        self._binner: Bins = Binner(layout, engine.resolution.dt_us, self.counters, lateness_us)
         self.state = engine.new_state(1)
         self._direct: Direct | None = None
         self._new_readout = new_readout
@@ -77,7 +93,7 @@ class Pipeline:
         self._on_steps = on_steps
         self._label = ""
         self._sequence = 0
-        self._last: tuple[int, int, NDArray[np.float64], float] | None = None
+        self._last: tuple[_By, int, int, NDArray[np.float64], float] | None = None
 
     def feed(self, chunk: EventChunk, arrived_us: float) -> Iterator[Decision | None]:
         """Step every bin that the chunk closes; yields the decisions, None for a block without any.
@@ -110,6 +126,8 @@ class Pipeline:
 
     def take(self, chunk: EventChunk) -> Iterator[Block]:
         """Yield the bins that a chunk closes, to be stepped before the next are asked for."""
+        if isinstance(self._binner, Handover) and self._binner.done:
+            self._binner = self._binner.new
         return self._closed(self._filtered(chunk))
 
     def _closed(self, chunk: EventChunk) -> Iterator[Block]:
@@ -146,10 +164,53 @@ class Pipeline:
         Raises:
             InputError: it is none of the pipeline's ladder.
         """
-        if dt_us not in self._ladder:
-            known = ", ".join(map(str, self._ladder)) or "none"
+        if dt_us not in self._steps:
+            known = ", ".join(map(str, self._steps)) or "none"
             raise InputError(f"a stream steps at {known} us, got {dt_us}")
         self._binner.gather(dt_us // self._binner.dt_us)
+
+    @property
+    def engine(self) -> Engine:
+        """What steps the next block."""
+        return self._engine
+
+    @property
+    def handing_over(self) -> bool:
+        """Whether bins of a model that is no longer served are still to be stepped."""
+        return isinstance(self._binner, Handover) and not self._binner.done
+
+    def succeed(self, by: Successor) -> None:
+        """Go on by another model from between two messages.
+
+        Where its bins are these, what is open stays and it steps the next bin that closes. Else
+        the present one steps up to an edge ahead, see `runtime.handover`.
+
+        Raises:
+            EngineError: at once or later, the network had left the finite numbers.
+        """
+        kept = self._binner
+        if isinstance(kept, Binner) and not kept.gathers and by.bins_as(self._layout, kept.dt_us):
+            self._take_over(by)
+        else:
+            new = Binner(by.layout, by.dt_us, self.counters, self._lateness_us)
+            if kept.begun:
+                self._binner = Handover(kept, new, self._lateness_us, lambda: self._take_over(by))
+            else:
+                self._binner = new
+                self._take_over(by)
+        self._layout, self._steps = by.layout, by.ladder
+
+    def _take_over(self, by: Successor) -> None:
+        self._check_finite()
+        before_us, resolution = self.state.resolution.dt_us, by.state.resolution
+        if by.carry:
+            self._engine.set_resolution(self.state, resolution)
+            self.state = by.engine.load_state(self._engine.save_state(self.state), resolution)
+        else:
+            self.state, self._readout = by.state, by.new_readout()
+        self._engine, self._by = by.engine, _by(by.engine)
+        self._new_readout, self._ladder = by.new_readout, by.ladder
+        self.counters.switches += before_us != resolution.dt_us
 
     def prepare(self, block: Block) -> None:
         """Set the state's resolution to that of the block, before it is stepped."""
@@ -191,13 +252,13 @@ class Pipeline:
         if before // _CHECK_STEPS != counters.steps // _CHECK_STEPS:
             self._check_finite()
         scores = self._readout(y, dt_us)
-        begin_us, step_us = block.first * dt_us, took_us / bins
+        begin_us, step_us, by = block.first * dt_us, took_us / bins, self._by
         due = (0,) if bins == 1 and self._every == "bin" else self._due(begin_us, dt_us, scores)
         decisions = []
         for k in due:
             t_us = begin_us + (k + 1) * dt_us
-            decisions.append(self._decision(t_us, dt_us, scores[k], step_us, arrived_us))
-        self._last = (begin_us + bins * dt_us, dt_us, scores[-1], step_us)
+            decisions.append(self._decision(by, t_us, dt_us, scores[k], step_us, arrived_us))
+        self._last = (by, begin_us + bins * dt_us, dt_us, scores[-1], step_us)
         return decisions
 
     def end(self, arrived_us: float) -> Decision | None:
@@ -240,8 +301,8 @@ class Pipeline:
             case "change":
                 due, label = [], self._label
                 for k, best in enumerate(scores.argmax(axis=1)):
-                    if self._labels[best] != label:
-                        label = self._labels[best]
+                    if self._by.labels[best] != label:
+                        label = self._by.labels[best]
                         due.append(k)
                 return due
             case every_us:
@@ -259,6 +320,7 @@ class Pipeline:
 
     def _decision(
         self,
+        by: _By,
         t_us: int,
         dt_us: int,
         scores: NDArray[np.float64],
@@ -267,7 +329,7 @@ class Pipeline:
         *,
         final: bool = False,
     ) -> Decision:
-        self._label = self._labels[int(scores.argmax())]
+        self._label = by.labels[int(scores.argmax())]
         self._sequence += 1
         return Decision(
             stream=self._stream,
@@ -280,4 +342,5 @@ class Pipeline:
             step_us=step_us,
             counters=self.counters.as_dict(),
             final=final,
+            model=by.model,
         )

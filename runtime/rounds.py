@@ -70,6 +70,16 @@ class Rounds:
         self._busy = _Busy()
         self._steps_us = tuple(sorted(deployment.ladder))
 
+    def adopt(self, deployment: Deployment) -> None:
+        """Step by another deployment from now on."""
+        self._deployment = deployment
+        self._steps_us = tuple(sorted(deployment.ladder))
+
+    def settle(self, stream: FeedStream) -> None:
+        """Step what is left of the message that a stream is in."""
+        while stream.blocks is not None:
+            self._round([stream])
+
     def begin(self, stream: FeedStream, others: Iterable[FeedStream]) -> None:
         """Let a stream begin at the finest time step of those that are open: the load is shared."""
         index = min((other.rung.index for other in others), default=0)

@@ -4,7 +4,10 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from retempo.exporters.manifest import Rule
+from retempo.runtime.admission_rules import When
 from retempo.runtime.decision_history import HISTORY_BYTES
+from retempo.runtime.engine_fallback import Fallback
 from retempo.runtime.feed import MAX_WINDOW, WINDOW
 from retempo.runtime.overload import Policy
 from retempo.runtime.security.exposure import Access
@@ -65,10 +68,12 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """What steps the network, see `runtime.engines`.
 
     Up to `batch` streams are stepped in one call, for which a due one waits at most `wait`: an
-    engine that works event by event gains nothing by it.
+    engine that works event by event gains nothing by it. With `fallback` cpu the engine `auto` is
+    taken, with a warning, where `cuda` is asked for and cannot be had.
     """
 
     name: str = "auto"
+    fallback: Fallback = "none"
     batch: Annotated[int, msgspec.Meta(ge=1, le=1_024)] = 1
     wait: str = "0us"
 
@@ -119,6 +124,32 @@ class WatchdogConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     exit: bool = False
 
 
+class ModelsConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a model goes through before it goes live, see `runtime.admission`.
+
+    `manifest` says whether the file must have one. `trial` is `new` (what has not passed before on
+    this machine, and every model of a swap), `always` or `off`, within `trial_time` and
+    `trial_memory`. `operators` are allowed besides those that Retempo's exporters write. `folder`
+    is where a model lies that is named over the control socket, by default that of the
+    configuration or of its model; `stamps` is where trials are noted, by default the user's cache.
+    """
+
+    manifest: Rule = "if_present"
+    trial: When = "new"
+    trial_time: str = "20s"
+    trial_memory: str = "4GiB"
+    most_bytes: str = "1GiB"
+    operators: list[str] = msgspec.field(default_factory=list)
+    folder: str | None = None
+    stamps: str | None = None
+
+
+class ControlConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where the daemon is asked and told, `ipc:///run/retempo/control`; nowhere if left out."""
+
+    bind: str | None = None
+
+
 class ServeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A deployment.
 
@@ -139,3 +170,5 @@ class ServeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     security: SecurityConfig = msgspec.field(default_factory=SecurityConfig)
     metrics: MetricsConfig = msgspec.field(default_factory=MetricsConfig)
     watchdog: WatchdogConfig = msgspec.field(default_factory=WatchdogConfig)
+    models: ModelsConfig = msgspec.field(default_factory=ModelsConfig)
+    control: ControlConfig = msgspec.field(default_factory=ControlConfig)

@@ -10,6 +10,7 @@ from typer.exceptions import Abort, TyperException
 
 import retempo
 from retempo.cli import (
+    control,
     convert,
     demo,
     devices,
@@ -21,6 +22,7 @@ from retempo.cli import (
     publish,
     record,
     replay,
+    seal,
     serve,
     top,
     train,
@@ -50,6 +52,7 @@ app = typer.Typer(
 COMMANDS = {
     "train": train,
     "export": export,
+    "seal": seal,
     "inspect": inspect,
     "info": info,
     "view": view,
@@ -60,6 +63,7 @@ COMMANDS = {
     "devices": devices,
     "publish": publish,
     "serve": serve,
+    "control": control,
     "watch": watch,
     "keys": keys,
     "top": top,
