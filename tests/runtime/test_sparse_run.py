@@ -131,8 +131,8 @@ def test_no_membrane_rises_above_its_bound(
     assume(len(known))
     for j in known:
         one, two = plan.powers[0, :, j], plan.powers[1, :, j]
-        bound = highest.py_func(
-            int(plan.bounds[KIND, j]),
+        bound = highest(
+            plan.bounds[KIND, j],
             plan.bounds[FIXED, j],
             plan.bounds[FIRST, j],
             plan.bounds[SECOND, j],
