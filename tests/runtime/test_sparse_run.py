@@ -162,5 +162,5 @@ def test_what_is_no_run_is_refused() -> None:
     with pytest.raises(EngineError, match="inputs int32"):
         engine.run(engine.new_state(), wide)
     short = SparseBins(np.array([0, 2]), np.zeros(1, np.int32), one)
-    with pytest.raises(EngineError, match="contiguous lists"):
+    with pytest.raises(EngineError, match="bins are contiguous"):
         engine.run(engine.new_state(), short)
