@@ -160,7 +160,7 @@ class Decisions:
 
     def _next_frames(self, deadline_s: float | None) -> tuple[bytes, bytes] | None:
         """Return the topic and the body of the next message, None where there is none in time."""
-        if self._monitor.get(zmq.EVENTS) & zmq.POLLIN:
+        if int(self._monitor.get(zmq.EVENTS)) & zmq.POLLIN:
             self._ask_after_reconnect()
         try:
             frames = self._socket.recv_multipart(zmq.NOBLOCK)

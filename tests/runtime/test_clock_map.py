@@ -13,7 +13,7 @@ from retempo.runtime.clock_map import BUCKETS, ClockMap
 DRIFT_PPM, OFFSET_US = 10.0, 300.0
 
 
-def mapped(sensor_us: np.ndarray, arrived_us: np.ndarray) -> ClockMap:  # type: ignore[type-arg]
+def mapped(sensor_us: np.ndarray, arrived_us: np.ndarray) -> ClockMap:
     clock = ClockMap()
     for sensor, arrived in zip(sensor_us.tolist(), arrived_us.tolist(), strict=True):
         clock.observe(sensor, arrived)

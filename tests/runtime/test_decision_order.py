@@ -113,6 +113,7 @@ def test_with_a_whole_history_each_comes_once_and_in_order(
     losses = iter(answers)
 
     def answer(until: int) -> None:
+        assert order.last is not None
         place = 0 if order.last == (1, -1) else ids(made).index(order.last) + 1
         whole = made[place:until]
         kept = whole[next(losses, 0) :]
