@@ -103,7 +103,20 @@ def miscounted(rng: random.Random, valid: Valid, _number: int) -> Frames:
 
 
 def of_any_value(rng: random.Random, valid: Valid, _number: int) -> Frames:
-    values = [None, True, -1, 2**63, 2**64 - 1, 1.5, float("nan"), "", "x" * 300, b"x", [], {}]
+    values: list[Any] = [
+        None,
+        True,
+        -1,
+        2**63,
+        2**64 - 1,
+        1.5,
+        float("nan"),
+        "",
+        "x" * 300,
+        b"x",
+        [],
+        {},
+    ]
     return valid.message(**{rng.choice(list(valid.header)): rng.choice(values)})
 
 
@@ -231,7 +244,7 @@ class Good:
     def _run(self, path: Path) -> list[Any]:
         report = self._sender.publish(open_recording(path))
         self._results.good_messages += report.messages + 2
-        run = []
+        run: list[Any] = []
         while not run or not run[-1][-1]:
             decision = self._decisions.receive(TIMEOUT_S)
             assert decision is not None, f"no decision of {path.name}"
