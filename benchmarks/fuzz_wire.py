@@ -103,7 +103,7 @@ def miscounted(rng: random.Random, valid: Valid, _number: int) -> Frames:
 
 
 def of_any_value(rng: random.Random, valid: Valid, _number: int) -> Frames:
-    values: list[object] = [
+    values: list[Any] = [
         None,
         True,
         -1,

@@ -24,6 +24,12 @@ HANDSHAKE_S = 2.0
 _SLACK_S = 0.5
 # A crowd that comes at once waits to be accepted; who finds no place there loses a second.
 _BACKLOG = 1_024
+_KEEPALIVE = {
+    zmq.TCP_KEEPALIVE: 1,
+    zmq.TCP_KEEPALIVE_IDLE: 30,
+    zmq.TCP_KEEPALIVE_INTVL: 10,
+    zmq.TCP_KEEPALIVE_CNT: 3,
+}
 # How often the files of the allow-list are looked at.
 _REFRESH_S = 1.0
 # And how soon again for a client that is not on it: it may have been put there just now.
@@ -95,6 +101,9 @@ class Door:
         )
         domain = f"{len(self._peers)}"
         sock.set(zmq.BACKLOG, _BACKLOG)
+        # A machine that lost power closes nothing, and its place would stay taken for ever.
+        for option, value in _KEEPALIVE.items():
+            sock.set(option, value)
         sock.set(zmq.HANDSHAKE_IVL, int(HANDSHAKE_S * 1e3))
         # With a domain libzmq asks of peers in clear too, and takes none below ZMTP 3.0.
         sock.set(zmq.ZAP_DOMAIN, domain.encode())

@@ -79,14 +79,17 @@ def test_20_a_thousand_idle_connections_are_cut_while_a_stream_is_decided_in_tim
         for sock in idle:
             assert cut(sock)
         # Who comes now finds room, and the stream is still open.
-        assert publish(Recorded("next", [events([1, 2])]), ready["feed"]).counters["binned"] == 2
+        newcomer = publish(Recorded("next", [events([1, 2])]), ready["feed"], timeout_s=RECEIVE_S)
+        assert newcomer.counters["binned"] == 2
         peer.send(encode_message("end", no_events(GRID, ROUNDS * 1_000), at))
         process.send_signal(signal.SIGTERM)
         _, log = process.communicate(timeout=RECEIVE_S)
     assert process.returncode == 0
     door = msgspec.json.decode(log.splitlines()[-1])["door"]
-    assert door["handshake_failures"] == IDLE
-    assert (door["connected"], door["turned_away"]) == (3, 0)
+    # In clear a peer asks to come in with its greeting: those that do fill the room for a while.
+    assert door["handshake_failures"] + door["turned_away"] == IDLE
+    assert door["turned_away"] <= IDLE // 3
+    assert door["connected"] == 3
     assert sorted(latencies_us)[int(0.99 * ROUNDS)] < 100_000
     # A socket of libzmq with its buffers is some 20 KiB.
     assert during_mb - before_mb < 64
