@@ -3,7 +3,7 @@
 Expected: the others' p99 within 10 %.
 
 The times are those of a clock by hand, on which the step of a bin takes 5 us and nothing else takes
-time; `benchmarks.soak_neighbour` measures them. That a bad stream changes no other's decision is
+time; `benchmarks.soak_operations` measures them. That a bad stream changes no other's decision is
 shown by a real daemon.
 """
 
