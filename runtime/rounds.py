@@ -147,6 +147,8 @@ class Rounds:
                     self._decide(stream, block, block.y, block.took_us)
                 elif block is not None:
                     due.append((stream, block))
+        # Who has most to catch up on goes last: the others do not wait for it.
+        due.sort(key=_bins)
         together = self._deployment.batch
         for begin in range(0, len(due), together):
             self._step(due[begin : begin + together])
@@ -257,3 +259,7 @@ class Rounds:
         for stream in streams:
             self.remove(stream)
             self._outcome.failed(stream, error)
+
+
+def _bins(job: tuple[FeedStream, Block]) -> int:
+    return len(job[1].bins.starts)

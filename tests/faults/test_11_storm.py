@@ -3,7 +3,7 @@
 Expected: bounded memory; the named policy acts; recovered within 1 s; the sum holds.
 
 The times are those of a clock by hand, on which a step takes 0.3 ms, in the storm 3 ms; then once
-of a real daemon, in a process of its own. `benchmarks.soak_storm` measures it.
+of a real daemon, in a process of its own. `benchmarks.soak_operations` measures it.
 """
 
 from collections.abc import Iterator

@@ -80,7 +80,7 @@ def test_a_daemon_under_load_drains_and_ends_with_the_sum_rule_kept(tmp_path: Pa
         while (decision := decisions.receive(timeout_s=0.5)) is not None:
             received.append(decision)
     assert running.process.returncode == 0
-    # The row says 2 s; benchmarks.soak_signals measures it where nobody else works.
+    # The row says 2 s; benchmarks.soak_operations measures it where nobody else works.
     assert took_s < 10.0
     (totals,) = running.lines("totals")
     counters = totals["counters"]
