@@ -158,9 +158,7 @@ def main() -> None:
     unpin = pinned()
     try:
         measure(deployment, films[: arguments.streams], arguments.streams, arguments.due)
-        costs = measure(
-            deployment, films[arguments.streams :], arguments.streams, arguments.due
-        )
+        costs = measure(deployment, films[arguments.streams :], arguments.streams, arguments.due)
     finally:
         unpin()
     report(costs)
