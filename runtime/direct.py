@@ -93,10 +93,10 @@ class Direct:
         self._most_bins = int(window.table[MOST_BINS])
         self._table = table = np.zeros(FIELDS, np.int64)
         # Its numbers are written and read through this in half the time that the array takes.
-        self._job = job = memoryview(table)
+        self._job = job = table.data
         job[AT_JOB] = table.ctypes.data
         job[AT_TABLE] = window.table.ctypes.data
-        job[AT_ENTRY] = ctypes.cast(self._call, ctypes.c_void_p).value  # type: ignore[arg-type]
+        job[AT_ENTRY] = ctypes.cast(self._call, ctypes.c_void_p).value or 0  # type: ignore[arg-type]
         job[AT_STATE] = state.memory.address
         # Array objects: where their data lie is seen by the engine.
         job[STARTS], job[INPUTS] = id(window.starts), id(window.inputs)

@@ -112,10 +112,12 @@ def test_the_bytes_of_a_message_are_binned_as_its_columns_are(
     for read in (lambda chunk: chunk, as_columns):
         counters = Counters()
         binner = Binner(layout, 1_000, counters, lateness_us)
-        blocks = []
+        blocks: list[tuple[int, list[list[float]]]] = []
         for chunk in messages(spec, seed):
-            for block in binner.feed(read(chunk)):
-                blocks.append((block.first, with_zeros(block.bins, layout.inputs).tolist()))
+            blocks += [
+                (block.first, with_zeros(block.bins, layout.inputs).tolist())
+                for block in binner.feed(read(chunk))
+            ]
         found.append((blocks, counters))
     assert found[0] == found[1]
 
