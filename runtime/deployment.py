@@ -17,7 +17,8 @@ from retempo.runtime.sparse_bins import Block
 from retempo.runtime.successor import Successor
 from retempo.sensors.events import EventChunk
 from retempo.sensors.filters import Chain, Filter, compile_filters, geometry_after
-from retempo.sensors.geometry import Geometry, GridGeometry
+from retempo.sensors.geometry import ChannelGeometry, Geometry, GridGeometry
+from retempo.sensors.wire import Cursor, decode, encode_message
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +120,16 @@ class Deployment:
     def warm_up(self) -> None:
         """Step one event of a stream that nobody sees: kernels are compiled and buffers mapped."""
         compile_filters(self.filters)
-        pipeline = self._pipeline("warm-up", None, None)
-        for _ in (*pipeline.feed(_one_event(self.geometry), 0.0), *pipeline.finish(0.0)):
-            pass
+        # A recording comes as columns, a live stream as messages.
+        for chunk in (_one_event(self.geometry), _as_message(_one_event(self.geometry))):
+            pipeline = self._pipeline("warm-up", None, None)
+            for _ in (*pipeline.feed(chunk, 0.0), *pipeline.finish(0.0)):
+                pass
+
+
+def _as_message(chunk: EventChunk) -> EventChunk:
+    geometry = ChannelGeometry(1) if chunk.channel is not None else GridGeometry(1, 1)
+    return decode(encode_message("events", chunk, Cursor("warm-up", geometry, 0))).chunk
 
 
 def _one_event(geometry: Geometry) -> EventChunk:

@@ -32,12 +32,13 @@ _CHECK_STEPS = 256
 # first bin that ends at or after each multiple of so many microseconds.
 Every = Literal["bin", "change", "end"] | int
 Clock = Callable[[], float]
+_nanoseconds = time.perf_counter_ns
 OnSteps = Callable[[int, float], None]
 
 
 def host_clock_us() -> float:
     """Return the host's monotonic clock in microseconds."""
-    return time.perf_counter_ns() / 1e3
+    return _nanoseconds() / 1e3
 
 
 class _By(NamedTuple):

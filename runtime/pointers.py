@@ -35,9 +35,11 @@ def _lower_call(typing: Any, entry: Any, *arguments: Any) -> Any:  # pragma: no 
         word = context.get_value_type(types.int64)
         kind = ir.FunctionType(ir.IntType(32), [word] * len(arguments))
         function = builder.inttoptr(values[0], kind.as_pointer())
-        return builder.call(function, cgutils.unpack_tuple(builder, values[1]))  # type: ignore[no-untyped-call]
+        whole = cgutils.unpack_tuple(builder, values[1])  # type: ignore[no-untyped-call]
+        return builder.call(function, whole)
 
-    return types.int32(entry, types.StarArgTuple(arguments)), lower  # type: ignore[no-untyped-call]
+    rest = types.StarArgTuple(arguments)  # type: ignore[no-untyped-call]
+    return types.int32(entry, rest), lower
 
 
 # Calls the kernel at an address by whole numbers: room for its result, room for an exception, its

@@ -92,14 +92,20 @@ class EventChunk:
 
         def __getattr__(self, name: str) -> Any:
             """Fill what `unread_chunk` has left empty."""
-            if name not in _UNREAD:
+            if name in _ADDRESSES:
+                found = self.packet.addresses()
+            elif name == "t_us":
+                found = {name: self.packet.times()}
+            elif name in ("problems", "removed"):
+                found = {name: {}}
+            else:
                 raise AttributeError(name)
-            for column, values in {**self.packet.columns(), "problems": {}, "removed": {}}.items():
+            for column, values in found.items():
                 object.__setattr__(self, column, values)
-            return object.__getattribute__(self, name)
+            return found[name]
 
 
-_UNREAD = frozenset(("t_us", "x", "y", "on", "channel", "problems", "removed"))
+_ADDRESSES = frozenset(("x", "y", "on", "channel"))
 
 
 def unread_chunk(packet: Packet, t_end_us: int, stream: str, sequence: int) -> EventChunk:

@@ -27,19 +27,26 @@ class Packet(msgspec.Struct, frozen=True, gc=False):
     t_start_us: int
     grid: bool
 
-    def columns(self) -> dict[str, NDArray[Any] | None]:
-        """Return the columns by the names of `EventChunk`.
+    def times(self) -> NDArray[np.int64]:
+        """Return the column `t_us` of `EventChunk`."""
+        t_us = self._words(0, self.count).astype(np.int64)
+        t_us += self.t_start_us
+        return t_us
 
-        Addresses and polarities are views of `raw`, or of a copy should it start at an odd address.
+    def addresses(self) -> dict[str, NDArray[Any] | None]:
+        """Return the other columns by their names.
+
+        They are views of `raw`, or of a copy should it start at an odd address.
         """
         n = self.count
-        words = self.raw[: n * (6 if self.grid else 4)].view(_WORD)
+        if not self.grid:
+            return {"x": None, "y": None, "on": None, "channel": self._words(n, 2 * n)}
+        on = self.raw[6 * n :].view(np.bool_)
+        x, y = self._words(n, 2 * n), self._words(2 * n, 3 * n)
+        return {"x": x, "y": y, "on": on, "channel": None}
+
+    def _words(self, begin: int, end: int) -> NDArray[np.uint16]:
+        words = self.raw[2 * begin : 2 * end].view(_WORD)
         if not words.flags.aligned:
             words = words.copy()
-        words = words.astype(np.uint16, copy=False)
-        t_us = words[:n].astype(np.int64)
-        t_us += self.t_start_us
-        if not self.grid:
-            return {"t_us": t_us, "x": None, "y": None, "on": None, "channel": words[n:]}
-        on = self.raw[6 * n :].view(np.bool_)
-        return {"t_us": t_us, "x": words[n : 2 * n], "y": words[2 * n :], "on": on, "channel": None}
+        return words.astype(np.uint16, copy=False)

@@ -32,6 +32,7 @@ Frames = list[bytes | memoryview]
 
 _NO_BYTES = np.zeros(0, np.uint8)
 _NO_BYTES.flags.writeable = False
+_POLARITIES = b"\0\1"
 _FEW = 1_024
 
 
@@ -154,7 +155,11 @@ def decode(frames: Sequence[Buffer]) -> Message:
         raise WireError(f"a message of kind {header.kind} carries no events, got {count}")
     raw = np.frombuffer(payload.toreadonly(), np.uint8) if count else _NO_BYTES
     if grid and count:
-        _check_polarities(raw[6 * count :])
+        # For a few events a look at the array takes longer than to strike out all that is right.
+        polarities = raw[6 * count :]
+        few = count <= _FEW
+        if polarities.tobytes().translate(None, _POLARITIES) if few else polarities.max() > 1:
+            raise WireError(f"a polarity is 0 or 1, got {polarities.max()}")
     packet = Packet(raw, count, header.t_start_us, grid)
     return Message(
         header.kind,
@@ -167,13 +172,6 @@ def decode(frames: Sequence[Buffer]) -> Message:
         header.clock,
         unread_chunk(packet, header.t_end_us, header.stream, header.sequence),
     )
-
-
-def _check_polarities(polarities: NDArray[np.uint8]) -> None:
-    # For a few events a look at the array takes longer than to take all that is right away.
-    few = len(polarities) <= _FEW
-    if polarities.tobytes().translate(None, b"\0\1") if few else polarities.max() > 1:
-        raise WireError(f"a polarity is 0 or 1, got {polarities.max()}")
 
 
 def _payload(piece: EventChunk, t_start_us: int) -> bytes | memoryview:

@@ -4,7 +4,7 @@
 
 Messages of the demonstration's recordings, a millisecond each, go through the daemon's own server
 as fast as it takes them, without sockets. `due` messages come in before the streams have a turn: a
-busy loop finds some. The CPU time of this process is counted: a busy machine disturbs it little.
+busy loop finds some. The CPU time of this process is counted, so a busy machine disturbs little.
 """
 
 import argparse
