@@ -30,6 +30,8 @@ _KEEPALIVE = {
     zmq.TCP_KEEPALIVE_INTVL: 10,
     zmq.TCP_KEEPALIVE_CNT: 3,
 }
+# A look costs some microseconds, and a busy loop ticks for every block of steps.
+_LOOK_S = 2e-3
 # How often the files of the allow-list are looked at.
 _REFRESH_S = 1.0
 # And how soon again for a client that is not on it: it may have been put there just now.
@@ -83,7 +85,9 @@ class Door:
         self._zap.bind(ENDPOINT)
         self._monitors: dict[str, Monitor] = {}
         self._peers: dict[str, Peers] = {}
-        self._refreshed_s = self._counted_s = clock()
+        self._poller = zmq.Poller()
+        self._poller.register(self._zap, zmq.POLLIN)
+        self._looked_s = self._refreshed_s = self._counted_s = clock()
 
     def bind(self, sock: "zmq.Socket[Any]", endpoint: str, key: str) -> str:
         """Bind a socket under guard; as `runtime.endpoints.bind`.
@@ -113,6 +117,7 @@ class Door:
             sock.set(zmq.CURVE_SECRETKEY, security.keys.secret.encode())
         self._peers[domain] = Peers(HANDSHAKE_S + _SLACK_S)
         self._monitors[domain] = Monitor(sock, KINDS)
+        self._poller.register(self._monitors[domain].socket, zmq.POLLIN)
         with socket_access(security.ipc):
             return bind(sock, endpoint, key)
 
@@ -124,13 +129,11 @@ class Door:
     def tick(self) -> None:
         """Count who came and went, and answer who asks to come in."""
         now_s = self._clock()
+        if now_s - self._looked_s < _LOOK_S:
+            return
+        self._looked_s = now_s
         self._refresh(now_s, _REFRESH_S)
-        # Who asks has been accepted before: so is counted before.
-        heard = [self._listen(domain, now_s) for domain in self._monitors]
-        while has_message(self._zap):
-            self._answer(now_s)
-            heard.append(True)
-        if any(heard) or now_s - self._counted_s >= _REFRESH_S:
+        if self._look(now_s) or now_s - self._counted_s >= _REFRESH_S:
             self._counted_s = now_s
             self._count(now_s)
 
@@ -145,8 +148,9 @@ class Door:
 
     def close(self) -> None:
         """Say what has happened at the door."""
-        self.tick()
-        self._count(self._clock(), closing=True)
+        now_s = self._clock()
+        self._look(now_s)
+        self._count(now_s, closing=True)
         self._log.info("door", **msgspec.structs.asdict(self.counts))
 
     def release(self) -> None:
@@ -166,13 +170,19 @@ class Door:
         for problem in allow.allowed.problems:
             self._log.error("allow_list_problem", reason=problem)
 
-    def _listen(self, domain: str, now_s: float) -> bool:
-        peers, heard = self._peers[domain], False
-        for happening in self._monitors[domain].read():
-            heard = True
-            accepted = happening.kind == zmq.EVENT_ACCEPTED
-            peers.happened(happening, now_s, _address(happening.value) if accepted else "")
-        return heard
+    def _look(self, now_s: float) -> bool:
+        """Take what has come in; returns whether anything has."""
+        if not self._poller.poll(0):
+            return False
+        # Who asks has been accepted before: so is counted before.
+        for domain, monitor in self._monitors.items():
+            for happening in monitor.read():
+                accepted = happening.kind == zmq.EVENT_ACCEPTED
+                address = _address(happening.value) if accepted else ""
+                self._peers[domain].happened(happening, now_s, address)
+        while has_message(self._zap):
+            self._answer(now_s)
+        return True
 
     def _answer(self, now_s: float) -> None:
         frames = self._zap.recv_multipart()
