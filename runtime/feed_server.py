@@ -6,7 +6,10 @@ stream's failure closes that stream and no other.
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Literal
+
+import msgspec
 
 from retempo.runtime.decision import Decision
 from retempo.runtime.deployment import Deployment
@@ -24,6 +27,7 @@ from retempo.runtime.feed import (
     Reply,
 )
 from retempo.runtime.feed_stream import FeedReport, FeedStream, Waiting
+from retempo.runtime.guard import Jump
 from retempo.runtime.rounds import Rounds
 from retempo.sensors.errors import SensorError, WireError
 from retempo.sensors.events import EventChunk
@@ -139,11 +143,15 @@ class FeedServer:
             inbox=Inbox.at(message),
             stepped=message.sequence - 1,
         )
+        pipeline.on_jump = partial(self._jumped, stream.name)
         self._rounds.begin(stream, self._streams.values())
         self._streams[message.stream] = stream
         self.report.streams += 1
         self._log.info("stream_opened", stream=stream.name, geometry=str(message.geometry))
         self._credit(stream)
+
+    def _jumped(self, stream: str, jump: Jump) -> None:
+        self._log.warning("jump", stream=stream, **msgspec.to_builtins(jump))
 
     def _make_way(self, stream: FeedStream, owner: bytes, message: Message) -> bool:
         """Whether a stream may be opened although its name is taken; answers it if not."""

@@ -28,7 +28,8 @@ class FeedStream:
     """A stream that is open: whose it is, what decides it, how far it has come.
 
     `stepped` is the sequence of the last message stepped, `unanswered` counts those since the last
-    credit that was delivered. `blocks` are those of `message` that are not stepped yet.
+    credit that was delivered. `blocks` are those of `message` that are not stepped yet. `jumps` of
+    its clock have been allowed for in `delay`.
     """
 
     name: str
@@ -44,6 +45,7 @@ class FeedStream:
     blocks: Iterator[Block] | None = None
     delay: Delay = field(default_factory=Delay)
     rung: Rung = field(default_factory=Rung)
+    jumps: int = 0
 
 
 @dataclass(slots=True)

@@ -12,7 +12,7 @@ from retempo.runtime.decision import Decision
 from retempo.runtime.deployment import Deployment
 from retempo.runtime.event_log import EventLog
 from retempo.runtime.feed_stream import FeedStream, Waiting
-from retempo.runtime.overload import Rung, govern
+from retempo.runtime.overload import Delay, Rung, govern
 from retempo.runtime.sparse_bins import Block
 
 # Over how long the share of busy time is taken.
@@ -169,7 +169,7 @@ class Rounds:
         now_us = self._deployment.clock_us()
 
         def behind_us(message: Waiting) -> float:
-            return stream.delay.behind_us(now_us, message.chunk.t_end_us)
+            return stream.delay.behind_us(now_us, stream.pipeline.told_us(message.chunk.t_end_us))
 
         shed: list[Waiting] = []
         if len(waiting) > 1 and behind_us(waiting[0]) > overload.behind_us:
@@ -197,7 +197,11 @@ class Rounds:
         if message.ends:
             return
         now_us = self._deployment.clock_us()
-        behind_us = stream.delay.stepped(now_us, message.chunk.t_end_us)
+        if stream.pipeline.counters.jumps != stream.jumps:
+            # Where the stream's time stands to the host's is to be seen anew.
+            stream.delay, stream.jumps = Delay(), stream.pipeline.counters.jumps
+        reached_us = stream.pipeline.told_us(message.chunk.t_end_us)
+        behind_us = stream.delay.stepped(now_us, reached_us)
         if not stream.waiting:
             behind_us = 0.0
         if overload.policy != "coarsen":

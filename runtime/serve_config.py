@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from retempo.runtime.feed import MAX_WINDOW, WINDOW
+from retempo.runtime.guard import Backward, Forward, Wrap
 from retempo.runtime.overload import Policy
 from retempo.sensors.filters.registry import AnySettings
 
@@ -77,6 +78,21 @@ class OverloadConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     calm: str = "1s"
 
 
+class GuardConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which times of a stream are believed, see `runtime.guard.GuardRules`.
+
+    A time more than `back` behind or `ahead` beyond the latest is held back until `confirm` events
+    in a row agree with it. `wrap` says how many bits a counter has that nobody has unwrapped.
+    """
+
+    back: str = "1s"
+    ahead: str = "10s"
+    backward: Backward = "carry_on"
+    forward: Forward = "gap"
+    wrap: Wrap = "none"
+    confirm: Annotated[int, msgspec.Meta(ge=1, le=1_024)] = 8
+
+
 class ServeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A deployment.
 
@@ -94,3 +110,4 @@ class ServeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     readout: ReadoutConfig = msgspec.field(default_factory=ReadoutConfig)
     engine: EngineConfig = msgspec.field(default_factory=EngineConfig)
     overload: OverloadConfig = msgspec.field(default_factory=OverloadConfig)
+    guard: GuardConfig = msgspec.field(default_factory=GuardConfig)
