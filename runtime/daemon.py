@@ -27,6 +27,7 @@ from retempo.runtime.event_log import EventLog
 from retempo.runtime.feed import KEEPALIVE_S, MAX_MESSAGE_BYTES, WINDOW, Reply, encode_reply
 from retempo.runtime.feed_server import Delivery, FeedServer
 from retempo.runtime.feed_stream import FeedReport
+from retempo.runtime.recorder import Recorder
 
 # Messages taken before streams are stepped and the loop looks at subscribers again.
 _BATCH = 16
@@ -88,6 +89,7 @@ def run_daemon(
     announce: Callable[[str, str], None] = announce_ready,
     stop: Stop | None = None,
     log: EventLog | None = None,
+    recorder: Recorder | None = None,
 ) -> FeedReport:
     """Serve a deployment until SIGINT, SIGTERM or `stop`, then finish every stream and return.
 
@@ -104,6 +106,7 @@ def run_daemon(
         announce: told the two endpoints as bound, once the daemon is ready.
         stop: stops the daemon from another thread; the caller closes it.
         log: standard error if None.
+        recorder: told what is done to streams, see `runtime.journal`.
 
     Raises:
         FeedError: an endpoint cannot be bound.
@@ -126,6 +129,7 @@ def run_daemon(
             publish=partial(send_decision, decisions, ENCODERS[decisions_format]),
             log=log,
             window=window,
+            recorder=recorder,
         )
         stack.enter_context(_signals(stop))
         log.info("engine", name=deployment.engine.name, why=deployment.engine.why)

@@ -28,6 +28,7 @@ from retempo.runtime.feed import (
 )
 from retempo.runtime.feed_stream import FeedReport, FeedStream, Waiting
 from retempo.runtime.guard import Jump
+from retempo.runtime.recorder import Nobody, Recorder
 from retempo.runtime.rounds import Rounds
 from retempo.sensors.errors import SensorError, WireError
 from retempo.sensors.events import EventChunk
@@ -51,6 +52,7 @@ class FeedServer:
         log: EventLog,
         *,
         window: int = WINDOW,
+        recorder: Recorder | None = None,
     ) -> None:
         self.report = FeedReport()
         self._deployment = deployment
@@ -59,7 +61,8 @@ class FeedServer:
         self._log = log
         self._window = window
         self._streams: dict[str, FeedStream] = {}
-        self._rounds = Rounds(deployment, publish, self, log)
+        self._recorder = recorder or Nobody()
+        self._rounds = Rounds(deployment, publish, self, log, self._recorder)
         self._told_us = deployment.clock_us()
 
     def receive(self, owner: bytes, frames: Sequence[Buffer]) -> None:
@@ -72,7 +75,7 @@ class FeedServer:
             self._reject(owner, str(error))
             return
         if message.kind == "open":
-            self._open(owner, message)
+            self._open(owner, message, frames[0])
             return
         stream = self._streams.get(message.stream)
         if stream is None or (stream.owner, stream.epoch) != (owner, message.epoch):
@@ -91,7 +94,8 @@ class FeedServer:
                 return  # it failed over what waited, and its sender has been told
             chunk = self._take(stream, message)
             ends = message.kind == "end"
-            self._rounds.add(stream, Waiting(chunk, message.sequence, arrived_us, ends))
+            kept = tuple(frames) if self._recorder.keeps_frames else ()
+            self._rounds.add(stream, Waiting(chunk, message.sequence, arrived_us, ends, kept))
 
     def rest_us(self) -> float | None:
         """Return how long the next turn may wait, None while there is nothing to step."""
@@ -119,7 +123,7 @@ class FeedServer:
             if self._finish(stream, self._deployment.clock_us()):
                 self._tell_refusal(stream, "the daemon is shutting down")
 
-    def _open(self, owner: bytes, message: Message) -> None:
+    def _open(self, owner: bytes, message: Message, header: Buffer) -> None:
         stream = self._streams.get(message.stream)
         if stream is not None and not self._make_way(stream, owner, message):
             return
@@ -143,6 +147,7 @@ class FeedServer:
             inbox=Inbox.at(message),
             stepped=message.sequence - 1,
         )
+        self._recorder.opened(stream.name, header)
         pipeline.on_jump = partial(self._jumped, stream.name)
         self._rounds.begin(stream, self._streams.values())
         self._streams[message.stream] = stream
@@ -199,6 +204,7 @@ class FeedServer:
     def _finish(self, stream: FeedStream, arrived_us: float) -> bool:
         """Step what is open, publish the final decision and check the counters."""
         pipeline = stream.pipeline
+        self._recorder.ended(stream.name)
         try:
             for block in pipeline.close():
                 ((y, took_us),) = self._deployment.step([(pipeline, block)])
@@ -227,6 +233,7 @@ class FeedServer:
     def failed(self, stream: FeedStream, error: Exception) -> None:
         """See `runtime.rounds.Outcome`."""
         reason = str(error) if isinstance(error, RunError) else f"{type(error).__name__}: {error}"
+        self._recorder.failed(stream.name, reason)
         self._remove(stream)
         self.report.failed += 1
         self.report.unaccounted += isinstance(error, CounterError)

@@ -1,7 +1,7 @@
 """What a daemon keeps of a stream while it is open, and of all streams together."""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields
 
 from retempo.runtime.counters import Counters
@@ -11,16 +11,21 @@ from retempo.runtime.pipeline import Pipeline
 from retempo.runtime.sparse_bins import Block
 from retempo.sensors.events import EventChunk
 from retempo.sensors.geometry import Geometry
+from retempo.sensors.wire_header import Buffer
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Waiting:
-    """A message that waits for its stream's turn; `ends` marks the last."""
+    """A message that waits for its stream's turn; `ends` marks the last.
+
+    `frames` are header and payload as they came, where they are to be recorded.
+    """
 
     chunk: EventChunk
     sequence: int
     arrived_us: float
     ends: bool = False
+    frames: Sequence[Buffer] = ()
 
 
 @dataclass(slots=True)

@@ -93,6 +93,18 @@ class GuardConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     confirm: Annotated[int, msgspec.Meta(ge=1, le=1_024)] = 8
 
 
+class JournalConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where what is done to streams is recorded, for `retempo replay --journal`.
+
+    Nowhere without a `folder`, which is relative to the configuration file. There are at most
+    `files` files of `bytes` each; the oldest is deleted.
+    """
+
+    folder: str | None = None
+    bytes: str = "256MiB"
+    files: Annotated[int, msgspec.Meta(ge=2, le=100_000)] = 8
+
+
 class ServeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A deployment.
 
@@ -111,3 +123,4 @@ class ServeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     engine: EngineConfig = msgspec.field(default_factory=EngineConfig)
     overload: OverloadConfig = msgspec.field(default_factory=OverloadConfig)
     guard: GuardConfig = msgspec.field(default_factory=GuardConfig)
+    journal: JournalConfig = msgspec.field(default_factory=JournalConfig)

@@ -25,15 +25,23 @@ def run(
     """
     from retempo.runtime.config import load_config
     from retempo.runtime.daemon import run_daemon
+    from retempo.runtime.event_log import EventLog
+    from retempo.runtime.journal_config import journal_of
     from retempo.runtime.serve_config import ServeConfig
     from retempo.runtime.serving import deployment_of
 
     del json
     settings = load_config(config, ServeConfig)
+    log = EventLog()
+    deployment = deployment_of(settings, config.parent, filters_of(filter) if filter else None)
+    journal = journal_of(settings, config.parent, deployment.engine.name, filter, log)
     run_daemon(
-        deployment_of(settings, config.parent, filters_of(filter) if filter else None),
+        deployment,
         settings.feed.bind,
         settings.decisions.bind,
         window=settings.feed.window,
         decisions_format=settings.decisions.format,
+        chores=() if journal is None else (lambda _server: journal,),
+        log=log,
+        recorder=journal,
     )

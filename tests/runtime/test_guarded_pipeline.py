@@ -61,12 +61,12 @@ def at(chunk: EventChunk, t_us: Sequence[int], t_end_us: int | None = None) -> E
 def pieces(chunk: EventChunk, places: Sequence[int]) -> list[EventChunk]:
     """Parts of a chunk whose watermark is the latest time so far."""
     edges = [0, *sorted(min(place, len(chunk)) for place in places), len(chunk)]
-    columns = [chunk.t_us, chunk.x, chunk.y, chunk.on]
-    return [
-        EventChunk(t_us, int(chunk.t_us[: max(b, 1)].max()), x, y, on)
-        for a, b in pairwise(edges)
-        for t_us, x, y, on in [[column[a:b] for column in columns if column is not None]]
-    ]
+    parts = []
+    for a, b in pairwise(edges):
+        columns = {name: getattr(chunk, name)[a:b] for name in ("t_us", "x", "y", "on")}
+        t_end_us = int(chunk.t_us[: max(b, 1)].max())
+        parts.append(replace(chunk, t_end_us=t_end_us, **columns))
+    return parts
 
 
 def run(pipeline: Pipeline, chunks: Sequence[EventChunk]) -> list[Decision]:
