@@ -1,8 +1,8 @@
 """The journal: what a daemon has done to its streams, in its order, for a replay bit for bit.
 
-It is a recorder of the server and a chore of the loop. A disk that is full or gone stops the
-journal, never the streams: an error is logged, and what is open then is not recorded any further.
-Streams that open later are, once the disk takes them again.
+It is a recorder of the server and a chore of the loop. A disk that is full, gone or too slow stops
+the journal, never the streams: an error is logged, and what is open then is not recorded any
+further. Streams that open later are, once the disk takes them again.
 """
 
 import hashlib
@@ -31,6 +31,7 @@ from retempo.runtime.journal_format import (
     Taken,
     append_record,
 )
+from retempo.runtime.journal_writer import JournalWriter
 from retempo.runtime.serve_config import ServeConfig
 from retempo.sensors.wire_header import Buffer
 
@@ -112,17 +113,20 @@ class Journal:
         self._runs: dict[str, int] = {}
         self._ended: tuple[str, int | None] = "", None
         self._next_run = 0
-        self._files = JournalFiles(folder, self._first, file_bytes=file_bytes, files=files)
+        self._stopped = False
+        numbered = JournalFiles(folder, self._first, file_bytes=file_bytes, files=files)
         try:
-            self._files.open_next()
+            numbered.open_next()
         except OSError as error:
             raise ConfigError(f"[journal] folder {folder}: {error.strerror or error}") from error
+        self._writer = JournalWriter(numbered)
 
     def opened(self, stream: str, header: Buffer) -> None:
         """See `Recorder`; a journal that was stopped is tried again."""
-        if not self._files.opened and self._clock_s() - self._refused_s >= _REST_S:
-            self._try(self._files.open_next)
-        if self._files.opened:
+        if self._stopped and self._clock_s() - self._refused_s >= _REST_S:
+            self._stopped = False
+            self._writer.restart()
+        if not self._stopped:
             self._runs[stream] = self._next_run
             self._next_run += 1
         self._record(stream, lambda run: Opened(run, bytes(header)))
@@ -157,15 +161,19 @@ class Journal:
         self._runs.pop(stream, None)
 
     def tick(self) -> None:
-        """Hand to the system what has been gathered for a second."""
+        """Have written what has been gathered for a second."""
         now_s = self._clock_s()
         if now_s - self._flushed_s >= FLUSH_S:
             self._flushed_s = now_s
-            self._try(self._files.flush)
+            self._try(self._writer.flush)
 
     def close(self) -> None:
         """Finish the last file."""
-        self._try(self._files.close)
+        self._try(self._writer.close)
+
+    def sync(self) -> None:
+        """Wait until all that has been recorded so far is with the system, or could not be."""
+        self._writer.sync()
 
     def _first(self, number: int) -> bytes:
         framed = bytearray()
@@ -179,17 +187,20 @@ class Journal:
             return
         framed = bytearray()
         append_record(record_of(run), framed)
-        self._try(lambda: self._files.append(framed))
-        self.records += 1
+        self._try(lambda: self._writer.put(framed))
+        self.records += not self._stopped
+        self.dropped += self._stopped
 
     def _try(self, write: Callable[[], None]) -> None:
+        if self._stopped:
+            return
         try:
             write()
         except OSError as error:
             # Of what is open now something is missing: to go on would be to record a falsehood.
             self._runs.clear()
             self._ended = "", None
-            self._files.drop()
+            self._stopped = True
             self._refused_s = self._clock_s()
             self.failures += 1
             self._log.error("journal_stopped", reason=error.strerror or str(error))

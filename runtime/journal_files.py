@@ -29,11 +29,6 @@ class JournalFiles:
         self._buffer = bytearray()
         self._size = 0
 
-    @property
-    def opened(self) -> bool:
-        """Whether a file is being written."""
-        return self._file is not None
-
     def open_next(self) -> None:
         """Begin the file after the last of the folder; make room for it first."""
         self.close()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from retempo.runtime.decision import encode_json
+from retempo.runtime.decision import Decision, encode_json
 from retempo.runtime.journal_format import Ended
 from retempo.runtime.journal_reader import read_journal
 from retempo.runtime.subscriber import Decisions
@@ -65,7 +65,8 @@ def test_a_journal_is_replayed_as_it_was_served(
         Decisions(served.decisions, timeout_s=TIMEOUT_S) as decisions,
     ):
         served.publish(*paths)
-        live, lines = {}, []
+        live: dict[str, Decision] = {}
+        lines: list[bytes] = []
         while len(live) < len(paths):
             decision = decisions.receive(TIMEOUT_S)
             assert decision is not None

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import threading
 from dataclasses import replace
 from io import FileIO, StringIO
 from pathlib import Path
@@ -86,7 +87,7 @@ class Live:
 
         overload = Overload(policy, behind_us=20_000, calm_us=200_000)
         self.server = FeedServer(
-            replace(SERVED, engine=Slow(), overload=overload, clock_us=lambda: self.now_us),  # type: ignore[arg-type]
+            replace(SERVED, engine=Slow(), overload=overload, clock_us=lambda: self.now_us),
             self.reply,
             self.decisions.append,
             log,
@@ -217,7 +218,7 @@ def some_bytes(folder: Path) -> tuple[Live, bytes]:
     live = Live(folder)
     live.open("a")
     live.play("a", 0, 60)
-    live.journal.tick()
+    live.journal.sync()
     ((_, path),) = journal_files(folder)
     return live, path.read_bytes()
 
@@ -227,6 +228,7 @@ def test_what_was_written_before_a_crash_is_replayed(tmp_path: Path) -> None:
     live, content = some_bytes(tmp_path / "whole")
     live.now_us += 1.1e6
     live.journal.tick()
+    live.journal.sync()
     ((_, path),) = journal_files(tmp_path / "whole")
     content = path.read_bytes()
     whole = [r for r in read_journal(tmp_path / "whole") if not isinstance(r, Broken)]
@@ -324,6 +326,7 @@ def test_a_full_disk_stops_the_journal_and_nothing_else(tmp_path: Path, full: li
     full[0] = True
     live.now_us += 2e6
     live.journal.tick()
+    live.journal.sync()
     live.play("a", 50, 100)
     live.open("b")
     live.play("b", 0, 10)
@@ -345,6 +348,31 @@ def test_a_full_disk_stops_the_journal_and_nothing_else(tmp_path: Path, full: li
     assert by_stream(decisions)["c"] == by_stream(live.decisions)["c"]
     assert "b" not in by_stream(decisions)
     assert "ends within a record" in done.notes[0]
+
+
+def test_a_disk_that_is_too_slow_stops_the_journal_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on = threading.Event()
+
+    class Disk(FileIO):
+        def write(self, data: Any) -> int:
+            assert go_on.wait(30.0)
+            return super().write(data)
+
+    go_on.set()
+    monkeypatch.setattr("retempo.runtime.journal_files.FileIO", Disk)
+    monkeypatch.setattr("retempo.runtime.journal_writer.MOST_BYTES", 10_000)
+    live = Live(tmp_path)
+    go_on.clear()
+    live.open("a")
+    live.play("a", 0, 100)
+    assert len(by_stream(live.decisions)["a"]) >= 97
+    assert [line["reason"] for line in live.logged("journal_stopped")] == [
+        "the disk is slower than the feed"
+    ]
+    go_on.set()
+    live.journal.close()
 
 
 def test_a_folder_that_cannot_be_written_is_refused_at_the_start(tmp_path: Path) -> None:
