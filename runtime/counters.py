@@ -12,8 +12,9 @@ class Counters:
     `received` events came in and each went one way: `binned`, `late` (its bin had closed),
     `invalid` (outside the sensor), `masked` (at an address that is switched off, or removed by a
     filter) or `shed` (dropped on purpose). `lost` events never came in: the source said that they
-    are missing. `gaps` silences were longer than is stepped, or were left out on purpose with what
-    was shed. The time step changed `switches` times.
+    are missing. `gaps` silences were longer than is stepped, or were left out on purpose: with
+    what was shed, or where the clock jumped. The time step changed `switches` times; the stream's
+    clock was set `jumps` times, see `runtime.guard`.
     """
 
     received: int = 0
@@ -26,6 +27,7 @@ class Counters:
     gaps: int = 0
     steps: int = 0
     switches: int = 0
+    jumps: int = 0
 
     def place(self, binned: int, late: int, invalid: int, masked: int, gaps: int) -> None:
         """Count events that a binner has received and placed."""

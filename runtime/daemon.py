@@ -33,6 +33,7 @@ from retempo.runtime.feed import (
 )
 from retempo.runtime.feed_server import Delivery, FeedServer
 from retempo.runtime.feed_stream import FeedReport
+from retempo.runtime.recorder import Recorder
 from retempo.runtime.security.door import Door
 from retempo.runtime.security.settings import Security
 
@@ -108,6 +109,7 @@ def run_daemon(
     announce: Callable[[str, str], None] = announce_ready,
     stop: Stop | None = None,
     log: EventLog | None = None,
+    recorder: Recorder | None = None,
 ) -> FeedReport:
     """Serve a deployment until SIGINT, SIGTERM or `stop`, then finish every stream and return.
 
@@ -127,6 +129,7 @@ def run_daemon(
         announce: told the two endpoints as bound, once the daemon is ready.
         stop: stops the daemon from another thread; the caller closes it.
         log: standard error if None.
+        recorder: told what is done to streams, see `runtime.journal`.
 
     Raises:
         FeedError: an endpoint cannot be bound.
@@ -156,6 +159,7 @@ def run_daemon(
             window=window,
             grace_us=grace_us,
             history=history,
+            recorder=recorder,
         )
         out.report = server.report
         server.gauges.add(

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from retempo.exporters.resolution import Resolution
 from retempo.exporters.step_model import StepModel
 from retempo.runtime.engine import Engine, Vector
+from retempo.runtime.guard import GuardRules, compile_guard
 from retempo.runtime.layout import BinLayout, check_geometry, geometry_of, layout_of
 from retempo.runtime.overload import Overload
 from retempo.runtime.pipeline import Clock, Every, OnSteps, Pipeline, host_clock_us
@@ -27,7 +28,8 @@ class Deployment:
 
     `ladder` holds the resolutions that a stream may be stepped at by their time step, which is a
     whole multiple of the engine's; `overload` says when it leaves the finest. Up to `batch` streams
-    are stepped in one call, for which a due one waits `wait_us` at most.
+    are stepped in one call, for which a due one waits `wait_us` at most. `guard` says which times
+    are believed, all of them if None.
     """
 
     engine: Engine
@@ -42,6 +44,7 @@ class Deployment:
     overload: Overload = field(default_factory=Overload)
     batch: int = 1
     wait_us: int = 0
+    guard: GuardRules | None = None
 
     @property
     def model(self) -> StepModel:
@@ -115,11 +118,14 @@ class Deployment:
             clock_us=self.clock_us,
             on_steps=on_steps,
             ladder=self.ladder,
+            guard=self.guard,
         )
 
     def warm_up(self) -> None:
         """Step one event of a stream that nobody sees: kernels are compiled and buffers mapped."""
         compile_filters(self.filters)
+        if self.guard is not None:
+            compile_guard()
         # A recording comes as columns, a live stream as messages.
         for chunk in (_one_event(self.geometry), _as_message(_one_event(self.geometry))):
             pipeline = self._pipeline("warm-up", None, None)

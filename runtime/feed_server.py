@@ -6,6 +6,7 @@ stream's failure closes that stream and no other.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from secrets import randbits
 from typing import Literal
 
@@ -31,7 +32,9 @@ from retempo.runtime.feed import (
 from retempo.runtime.feed_stream import FeedReport, FeedStream, Waiting
 from retempo.runtime.finished import Finished, FinishedStreams
 from retempo.runtime.gauges import Gauges
+from retempo.runtime.guard import Jump
 from retempo.runtime.overload import Rung
+from retempo.runtime.recorder import Nobody, Recorder
 from retempo.runtime.rounds import Rounds
 from retempo.runtime.snapshot import ServerSnapshot, take_snapshot
 from retempo.runtime.timings import Timings
@@ -64,6 +67,7 @@ class FeedServer:
         window: int = WINDOW,
         grace_us: int = GRACE_US,
         history: DecisionHistory | None = None,
+        recorder: Recorder | None = None,
     ) -> None:
         self.report = FeedReport()
         self.history = DecisionHistory() if history is None else history
@@ -78,7 +82,8 @@ class FeedServer:
         self._past = Timings()
         self._streams: dict[str, FeedStream] = {}
         self._finished = FinishedStreams()
-        self._rounds = Rounds(deployment, self._decided, self, log)
+        self._recorder = recorder or Nobody()
+        self._rounds = Rounds(deployment, self._decided, self, log, self._recorder)
         self._told_us = deployment.clock_us()
 
     def receive(self, owner: bytes, frames: Sequence[Buffer]) -> None:
@@ -91,7 +96,7 @@ class FeedServer:
             self._reject(owner, str(error))
             return
         if message.kind == "open":
-            self._open(owner, message)
+            self._open(owner, message, frames[0])
             return
         stream = self._streams.get(message.stream)
         if stream is None or stream.owner != owner or stream.epoch != message.epoch:
@@ -115,7 +120,8 @@ class FeedServer:
             ends = message.kind == "end"
             if not ends:
                 stream.clock.observe(chunk.t_end_us, arrived_us)
-            self._rounds.add(stream, Waiting(chunk, message.sequence, arrived_us, ends))
+            kept = tuple(frames) if self._recorder.keeps_frames else ()
+            self._rounds.add(stream, Waiting(chunk, message.sequence, arrived_us, ends, kept))
 
     def snapshot(self) -> ServerSnapshot:
         """Return a copy of what is counted; call it between two actions."""
@@ -198,7 +204,7 @@ class FeedServer:
             if self._finish(stream, self._deployment.clock_us()):
                 self._tell_refusal(stream, "the daemon is shutting down", again=True)
 
-    def _open(self, owner: bytes, message: Message) -> None:
+    def _open(self, owner: bytes, message: Message, header: Buffer) -> None:
         stream = self._streams.get(message.stream)
         if stream is not None and not self._make_way(stream, owner, message):
             return
@@ -232,6 +238,8 @@ class FeedServer:
             durable=inbox.expected - 1 if self.keeps_checkpoints else None,
             run=run,
         )
+        self._recorder.opened(stream.name, header)
+        pipeline.on_jump = partial(self._jumped, stream.name)
         self._rounds.begin(stream, self._streams.values())
         self._streams[message.stream] = stream
         self.report.streams += 1
@@ -242,6 +250,9 @@ class FeedServer:
             sequence=inbox.expected,
         )
         self._credit(stream)
+
+    def _jumped(self, stream: str, jump: Jump) -> None:
+        self._log.warning("jump", stream=stream, **msgspec.to_builtins(jump))
 
     def _make_way(self, stream: FeedStream, owner: bytes, message: Message) -> bool:
         """Whether a stream may be opened although its name is taken; answers it if not."""
@@ -307,6 +318,7 @@ class FeedServer:
     def _finish(self, stream: FeedStream, arrived_us: float, *, ended: bool = False) -> bool:
         """Step what is open, publish the final decision and check the counters."""
         pipeline = stream.pipeline
+        self._recorder.ended(stream.name)
         try:
             for block in pipeline.close():
                 ((y, took_us),) = self._deployment.step([(pipeline, block)])
@@ -349,6 +361,7 @@ class FeedServer:
     def failed(self, stream: FeedStream, error: Exception) -> None:
         """See `runtime.rounds.Outcome`."""
         reason = str(error) if isinstance(error, RunError) else f"{type(error).__name__}: {error}"
+        self._recorder.failed(stream.name, reason)
         self._remove(stream)
         self.report.failed += 1
         self.report.unaccounted += isinstance(error, CounterError)

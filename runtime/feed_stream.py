@@ -1,7 +1,7 @@
 """What a daemon keeps of a stream while it is open, and of all streams together."""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -16,15 +16,20 @@ from retempo.runtime.sparse_bins import Block
 from retempo.runtime.timings import Timings
 from retempo.sensors.events import EventChunk
 from retempo.sensors.geometry import Geometry
+from retempo.sensors.wire_header import Buffer
 
 
 class Waiting(msgspec.Struct, frozen=True, eq=False, gc=False):
-    """A message that waits for its stream's turn; `ends` marks the last."""
+    """A message that waits for its stream's turn; `ends` marks the last.
+
+    `frames` are header and payload as they came, where they are to be recorded.
+    """
 
     chunk: EventChunk
     sequence: int
     arrived_us: float
     ends: bool = False
+    frames: Sequence[Buffer] = ()
 
 
 @dataclass(slots=True)
@@ -32,7 +37,8 @@ class FeedStream:
     """A stream that is open: whose it is, what decides it, how far it has come.
 
     `stepped` is the sequence of the last message stepped, `unanswered` counts those since the last
-    credit that was delivered. `blocks` are those of `message` that are not stepped yet.
+    credit that was delivered. `blocks` are those of `message` that are not stepped yet. `jumps` of
+    its clock have been allowed for in `delay`.
 
     `owner` is the connection that feeds it, empty where it waits for its sender to come back, since
     `gone_us`. `durable` is the sequence up to which no restart undoes what is stepped, None where
@@ -53,6 +59,7 @@ class FeedStream:
     blocks: Iterator[Block] | None = None
     delay: Delay = field(default_factory=Delay)
     rung: Rung = field(default_factory=Rung)
+    jumps: int = 0
     timings: Timings = field(default_factory=Timings)
     gone_us: float | None = None
     durable: int | None = None

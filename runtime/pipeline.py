@@ -3,6 +3,7 @@
 Live and replay are this one pipeline; they differ in who feeds it and in the clock.
 """
 
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple
@@ -17,6 +18,7 @@ from retempo.runtime.decision import Decision
 from retempo.runtime.direct import Direct, direct_of
 from retempo.runtime.engine import Engine, Vector
 from retempo.runtime.errors import EngineError, InputError
+from retempo.runtime.guard import Admitted, Guard, GuardRules, Jump, Refuted
 from retempo.runtime.handover import Bins, Handover
 from retempo.runtime.layout import BinLayout
 from retempo.runtime.readouts import Readout
@@ -73,6 +75,7 @@ class Pipeline:
         clock_us: Clock = host_clock_us,
         on_steps: OnSteps | None = None,
         ladder: Mapping[int, Resolution] | None = None,
+        guard: GuardRules | None = None,
     ) -> None:
         self.counters = Counters()
         self.removed: dict[str, int] = {}
@@ -84,6 +87,11 @@ class Pipeline:
         self._by = _by(engine)
         self._layout = layout
         self._lateness_us = lateness_us
+        # Told of every jump of the stream's clock that is believed.
+        self.on_jump: Callable[[Jump], None] | None = None
+        self.guard: Guard | None = None
+        if guard is not None:
+            self.guard = Guard(guard, math.lcm(engine.resolution.dt_us, *self._ladder))
         self._binner: Bins = Binner(layout, engine.resolution.dt_us, self.counters, lateness_us)
         self.state = engine.new_state(1)
         self._direct: Direct | None = None
@@ -129,7 +137,13 @@ class Pipeline:
         """Yield the bins that a chunk closes, to be stepped before the next are asked for."""
         if isinstance(self._binner, Handover) and self._binner.done:
             self._binner = self._binner.new
-        return self._closed(self._filtered(chunk))
+        if self.guard is None:
+            return self._closed(self._filtered(chunk))
+        admitted = self.guard.admit(chunk)
+        match admitted:
+            case (EventChunk() as whole,):
+                return self._closed(self._filtered(whole))
+        return self._admitted(admitted)
 
     def _closed(self, chunk: EventChunk) -> Iterator[Block]:
         """Bin a chunk; a message as it came in is stepped along with it, see `runtime.direct`."""
@@ -142,7 +156,12 @@ class Pipeline:
 
     def close(self) -> Iterator[Block]:
         """Yield the bins that are still open, up to that of the last event."""
+        self._give_up_suspects()
         return self._binner.finish()
+
+    def told_us(self, t_us: int) -> int:
+        """Return a watermark as the stream's own time, which differs where its clock was set."""
+        return t_us if self.guard is None else self.guard.told_us(t_us)
 
     def shed(self, chunks: Sequence[EventChunk], *, reset: bool = False) -> Iterator[Block]:
         """Leave chunks out: their events are counted, and no bin of theirs is stepped.
@@ -150,14 +169,17 @@ class Pipeline:
         Yields the bins that are still open. The state then stays as it is until the event time at
         which the chunks end, or with `reset` begins anew there.
         """
-        yield from self._binner.leap(chunks[-1].t_end_us)
+        self._give_up_suspects()
+        t_end_us = chunks[-1].t_end_us
+        if self.guard is not None:
+            t_end_us = [self.guard.pass_over(chunk.t_end_us) for chunk in chunks][-1]
+        yield from self._binner.leap(t_end_us)
         for chunk in chunks:
             self.counters.lost += chunk.lost
             self.counters.received += len(chunk)
             self.counters.shed += len(chunk)
         if reset:
-            self.state = self._engine.new_state(1, self.state.resolution)
-            self._readout = self._new_readout()
+            self._begin_anew()
 
     def change_step(self, dt_us: int) -> None:
         """Step at another resolution from the next instant that is an edge of both bins.
@@ -291,6 +313,38 @@ class Pipeline:
         self.counters.masked += masked
         self.counters.invalid += gone - masked
         return kept
+
+    def _admitted(self, admitted: Sequence[Admitted]) -> Iterator[Block]:
+        for part in admitted:
+            match part:
+                case EventChunk():
+                    yield from self._closed(self._filtered(part))
+                case Jump():
+                    yield from self._jump(part)
+                case Refuted():
+                    self._refuse(part)
+
+    def _jump(self, jump: Jump) -> Iterator[Block]:
+        self.counters.jumps += 1
+        if self.on_jump is not None:
+            self.on_jump(jump)
+        if jump.action == "gap":
+            # What is a little out of order behind the jump still finds its bin.
+            yield from self._binner.leap(jump.to_us - self._lateness_us)
+        if jump.action == "reset":
+            yield from self._binner.leap(jump.to_us)
+            self._begin_anew()
+
+    def _give_up_suspects(self) -> None:
+        if self.guard is not None:
+            self._refuse(self.guard.end())
+
+    def _refuse(self, refuted: Refuted) -> None:
+        self.counters.place(0, refuted.late, refuted.invalid, 0, 0)
+
+    def _begin_anew(self) -> None:
+        self.state = self._engine.new_state(1, self.state.resolution)
+        self._readout = self._new_readout()
 
     def _due(self, begin_us: int, dt_us: int, scores: NDArray[np.float64]) -> Iterable[int]:
         """Return the bins of a block in which the stream is decided."""

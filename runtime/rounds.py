@@ -13,7 +13,8 @@ from retempo.runtime.deployment import Deployment
 from retempo.runtime.engine import Vector
 from retempo.runtime.event_log import EventLog
 from retempo.runtime.feed_stream import FeedStream, Waiting
-from retempo.runtime.overload import Rung, govern
+from retempo.runtime.overload import Delay, Rung, govern
+from retempo.runtime.recorder import Nobody, Recorder
 from retempo.runtime.sparse_bins import Block
 
 # Over how long the share of busy time is taken.
@@ -61,11 +62,13 @@ class Rounds:
         publish: Callable[[Decision], None],
         outcome: Outcome,
         log: EventLog,
+        recorder: Recorder | None = None,
     ) -> None:
         self._deployment = deployment
         self._publish = publish
         self._outcome = outcome
         self._log = log
+        self._recorder = recorder or Nobody()
         self._ready: dict[str, FeedStream] = {}
         self._busy = _Busy()
         self._steps_us = tuple(sorted(deployment.ladder))
@@ -87,7 +90,7 @@ class Rounds:
             now_us = self._deployment.clock_us()
             calm_us = float(self._deployment.overload.calm_us)
             stream.rung = Rung(index, now_us, patience_us=calm_us)
-            stream.pipeline.change_step(self._steps_us[index])
+            self._change_step(stream, self._steps_us[index])
 
     def add(self, stream: FeedStream, message: Waiting) -> None:
         """Let a message wait for its stream's turn."""
@@ -180,14 +183,15 @@ class Rounds:
         if shed:
             stream.message = shed[-1]
             chunks = [message.chunk for message in shed]
-            stream.blocks = stream.pipeline.shed(
-                chunks, reset=self._deployment.overload.policy == "reset"
-            )
+            reset = self._deployment.overload.policy == "reset"
+            self._recorder.shed(stream.name, shed, reset=reset)
+            stream.blocks = stream.pipeline.shed(chunks, reset=reset)
             events = sum(map(len, chunks))
             stream.timings.note_shed(self._deployment.overload.policy, events)
             self._log.warning("shed", stream=stream.name, messages=len(shed), events=events)
             return
         stream.message = stream.waiting.popleft()
+        self._recorder.taken(stream.name, stream.message)
         stream.blocks = stream.pipeline.take(stream.message.chunk)
 
     def _to_shed(self, stream: FeedStream) -> list[Waiting]:
@@ -198,7 +202,7 @@ class Rounds:
         now_us = self._deployment.clock_us()
 
         def behind_us(message: Waiting) -> float:
-            return stream.delay.behind_us(now_us, message.chunk.t_end_us)
+            return stream.delay.behind_us(now_us, stream.pipeline.told_us(message.chunk.t_end_us))
 
         shed: list[Waiting] = []
         if behind_us(waiting[0]) > overload.behind_us:
@@ -233,7 +237,11 @@ class Rounds:
         if message.ends:
             return
         now_us = self._deployment.clock_us()
-        behind_us = stream.delay.stepped(now_us, message.chunk.t_end_us)
+        if stream.pipeline.counters.jumps != stream.jumps:
+            # Where the stream's time stands to the host's is to be seen anew.
+            stream.delay, stream.jumps = Delay(), stream.pipeline.counters.jumps
+        reached_us = stream.pipeline.told_us(message.chunk.t_end_us)
+        behind_us = stream.delay.stepped(now_us, reached_us)
         if not stream.waiting:
             behind_us = 0.0
         if overload.policy != "coarsen":
@@ -246,7 +254,7 @@ class Rounds:
 
     def _change(self, stream: FeedStream, rung: Rung, behind_us: float) -> None:
         dt_us = self._steps_us[rung.index]
-        stream.pipeline.change_step(dt_us)
+        self._change_step(stream, dt_us)
         self._log.info(
             "coarsened" if rung.index > stream.rung.index else "refined",
             stream=stream.name,
@@ -254,6 +262,10 @@ class Rounds:
             behind_us=round(behind_us),
             busy=round(self._busy.share, 2),
         )
+
+    def _change_step(self, stream: FeedStream, dt_us: int) -> None:
+        self._recorder.changed(stream.name, dt_us)
+        stream.pipeline.change_step(dt_us)
 
     def _fail(self, streams: list[FeedStream], error: Exception) -> None:
         for stream in streams:

@@ -9,6 +9,7 @@ from retempo.runtime.admission_rules import When
 from retempo.runtime.decision_history import HISTORY_BYTES
 from retempo.runtime.engine_fallback import Fallback
 from retempo.runtime.feed import MAX_WINDOW, WINDOW
+from retempo.runtime.guard import Backward, Forward, Wrap
 from retempo.runtime.overload import Policy
 from retempo.runtime.security.exposure import Access
 from retempo.runtime.security.settings import CONNECTIONS
@@ -150,6 +151,33 @@ class ControlConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     bind: str | None = None
 
 
+class GuardConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which times of a stream are believed, see `runtime.guard.GuardRules`.
+
+    A time more than `back` behind or `ahead` beyond the latest is held back until `confirm` events
+    in a row agree with it. `wrap` says how many bits a counter has that nobody has unwrapped.
+    """
+
+    back: str = "1s"
+    ahead: str = "10s"
+    backward: Backward = "carry_on"
+    forward: Forward = "gap"
+    wrap: Wrap = "none"
+    confirm: Annotated[int, msgspec.Meta(ge=1, le=1_024)] = 8
+
+
+class JournalConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where what is done to streams is recorded, for `retempo replay --journal`.
+
+    Nowhere without a `folder`, which is relative to the configuration file. There are at most
+    `files` files of `bytes` each; the oldest is deleted.
+    """
+
+    folder: str | None = None
+    bytes: str = "256MiB"
+    files: Annotated[int, msgspec.Meta(ge=2, le=100_000)] = 8
+
+
 class ServeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A deployment.
 
@@ -172,3 +200,5 @@ class ServeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     watchdog: WatchdogConfig = msgspec.field(default_factory=WatchdogConfig)
     models: ModelsConfig = msgspec.field(default_factory=ModelsConfig)
     control: ControlConfig = msgspec.field(default_factory=ControlConfig)
+    guard: GuardConfig = msgspec.field(default_factory=GuardConfig)
+    journal: JournalConfig = msgspec.field(default_factory=JournalConfig)

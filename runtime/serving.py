@@ -11,6 +11,7 @@ from retempo.exporters.step_model import StepModel, load_step
 from retempo.runtime.deployment import Deployment
 from retempo.runtime.engine_fallback import load_engine_or
 from retempo.runtime.errors import ConfigError
+from retempo.runtime.guard_config import guard_rules
 from retempo.runtime.layout import BinLayout, Mask, geometry_of, layout_of
 from retempo.runtime.overload import Overload
 from retempo.runtime.pipeline import Every
@@ -49,6 +50,7 @@ def deployment_of(
         "window": _read(config.readout.window, "[readout] window", parse_dt_us),
     }
     lateness_us = _read(config.input.lateness, "[input] lateness", parse_duration_us)
+    guard = guard_rules(config.guard, lateness_us)
     every = _every(config.decisions.every)
     chosen = _filters(config, folder) if filters is None else tuple(filters)
     model = load_step(folder / config.model) if model is None else model
@@ -71,6 +73,7 @@ def deployment_of(
         overload=overload,
         batch=config.engine.batch,
         wait_us=wait_us,
+        guard=guard,
     )
     deployment.warm_up()
     return deployment

@@ -6,6 +6,7 @@ from typing import Annotated
 import msgspec
 import typer
 
+from retempo.cli import replay_journal
 from retempo.cli.counts import tell_problems
 from retempo.cli.ear import EarText, ear_of_option
 from retempo.cli.options import (
@@ -30,8 +31,8 @@ EXAMPLE = "Example: retempo replay recordings/*.bin --model model.onnx --dt 2.5m
 
 
 def run(
-    recordings: Annotated[list[Path], typer.Argument(metavar="RECORDING...")],
     model: Model,
+    recordings: Annotated[list[Path] | None, typer.Argument(metavar="RECORDING...")] = None,
     dt: Dt = None,
     method: MethodName = None,
     normalisation: Normalisation = None,
@@ -41,9 +42,21 @@ def run(
     policy: OnDamage = "raise",
     geometry: Sensor = None,
     ear: EarText = None,
+    journal: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Do again what a daemon did: its [journal] folder."),
+    ] = None,
+    against: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Fail unless the journal gives these decisions (JSON)."),
+    ] = None,
+    decisions: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write the journal's decisions, a line of JSON each."),
+    ] = None,
     json: Json = False,
 ) -> None:
-    """Decide recorded event files; one line a recording."""
+    """Decide recorded event files, one line a recording, or a daemon's journal, one a stream."""
     from retempo.exporters.step_model import load_step
     from retempo.runtime.deployment import deploy
     from retempo.runtime.engines import load_engine
@@ -54,6 +67,16 @@ def run(
     from retempo.sensors.files import open_recording
     from retempo.sensors.tally import Tallied
 
+    if journal is not None:
+        options = {"RECORDING": recordings, "--dt": dt, "--method": method, "--filter": filter}
+        options |= {"--normalisation": normalisation, "--geometry": geometry, "--ear": ear}
+        replay_journal.refuse_options([name for name, value in options.items() if value])
+        replay_journal.run(journal, model, engine, against, decisions, json=json)
+        return
+    if not recordings:
+        raise typer.BadParameter("what is to be replayed? Give recordings, or --journal FOLDER")
+    if against or decisions:
+        raise typer.BadParameter("--against and --decisions go with --journal")
     pace, filters, sensor = speed_of(speed), filters_of(filter), geometry_of(geometry)
     step = load_step(model)
     spec = step.contract.network.input

@@ -30,6 +30,7 @@ def run(
     from retempo.runtime.config import load_config
     from retempo.runtime.daemon import Stop, run_daemon
     from retempo.runtime.event_log import EventLog
+    from retempo.runtime.journal_config import journal_of
     from retempo.runtime.live_models import model_chores
     from retempo.runtime.model_source import ModelSource
     from retempo.runtime.operations import watching
@@ -46,6 +47,8 @@ def run(
     watched = watching(settings.metrics, settings.watchdog, log)
     source = ModelSource(config, settings, log, filters_of(filter) if filter else None)
     deployment = source.first()
+    journal = journal_of(settings, config.parent, deployment.engine.name, filter, log)
+    kept = () if journal is None else (lambda _server: journal,)
     with closing(Stop()) as stop:
         run_daemon(
             deployment,
@@ -56,7 +59,8 @@ def run(
             decisions_format=settings.decisions.format,
             history_bytes=settings.decisions.history,
             security=security,
-            chores=[*model_chores(source, log, settings.control.bind, stop), *watched],
+            chores=[*model_chores(source, log, settings.control.bind, stop), *watched, *kept],
             stop=stop,
             log=log,
+            recorder=journal,
         )
