@@ -6,8 +6,10 @@ from retempo.runtime.binning import FOREVER, NO_BIN, Events, events_of
 from retempo.runtime.counters import Counters
 from retempo.runtime.errors import InputError
 from retempo.runtime.layout import BinLayout
+from retempo.runtime.saved_state import Saved
 from retempo.runtime.sparse_bins import Block, SparseBins
 from retempo.runtime.window import advance, drain
+from retempo.runtime.window_saved import load_window, save_window
 from retempo.runtime.window_table import (
     FIRST,
     IN_GAP,
@@ -107,6 +109,18 @@ class Binner:
             table[FIRST] = first
             self._counters.gaps += not table[IN_GAP]
             table[IN_GAP] = 1
+
+    def save(self) -> Saved:
+        """Return a copy of the open bins, between two chunks."""
+        return save_window(self._window)
+
+    def load(self, saved: Saved) -> None:
+        """Let a binner that has seen nothing go on where a saved one stood.
+
+        Raises:
+            CheckpointError: it is the state of a binner of another layout.
+        """
+        load_window(self._window, saved)
 
     def _fed(self, events: Events, t_end_us: int) -> Iterator[Block]:
         table = self._table

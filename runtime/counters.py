@@ -1,5 +1,6 @@
 """Where every event went: received = binned + late + invalid + masked + shed."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
 from retempo.runtime.errors import CounterError
@@ -52,6 +53,11 @@ class Counters:
     def as_dict(self) -> dict[str, int]:
         """Return the counts by name; once a decision, so dataclasses.asdict is too slow here."""
         return {name: getattr(self, name) for name in _NAMES}
+
+    def load(self, saved: Mapping[str, int]) -> None:
+        """Take the place of saved counts, which have the names of `as_dict`."""
+        for name in _NAMES:
+            setattr(self, name, saved[name])
 
 
 _NAMES = tuple(field.name for field in fields(Counters))

@@ -4,7 +4,7 @@ It owns no socket: messages are handed in, replies and decisions go out through 
 stream's failure closes that stream and no other.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from secrets import randbits
 from typing import Literal
@@ -108,7 +108,8 @@ class FeedServer:
             ends = message.kind == "end"
             if not ends:
                 stream.clock.observe(chunk.t_end_us, arrived_us)
-            self._rounds.add(stream, Waiting(chunk, message.sequence, arrived_us, ends))
+            place = replace(stream.inbox) if self.keeps_checkpoints else None
+            self._rounds.add(stream, Waiting(chunk, message.sequence, arrived_us, ends, place))
 
     def rest_us(self) -> float | None:
         """Return how long the next turn may wait, None while there is nothing to step."""
@@ -135,9 +136,41 @@ class FeedServer:
             if self._told_us - stream.gone_us >= self._grace_us:
                 self._abandon(stream, "its sender is gone")
 
+    @property
+    def deployment(self) -> Deployment:
+        """What the streams are decided by."""
+        return self._deployment
+
+    @property
+    def streams(self) -> Mapping[str, FeedStream]:
+        """The streams that are open, by name."""
+        return self._streams
+
+    @property
+    def finished(self) -> FinishedStreams:
+        """The streams that were finished lately."""
+        return self._finished
+
+    def restore(self, streams: Iterable[FeedStream]) -> None:
+        """Open streams that a checkpoint holds; they wait for their senders to come back."""
+        now_us = self._deployment.clock_us()
+        for stream in streams:
+            stream.gone_us = now_us
+            self._streams[stream.name] = stream
+            self.report.streams += 1
+            self.report.restored += 1
+            self._log.info("stream_restored", stream=stream.name, sequence=stream.stepped + 1)
+
     def close(self) -> None:
-        """Finish every open stream: its final decision goes out, its sender is told."""
+        """Finish every open stream: its final decision goes out, its sender is told.
+
+        Where checkpoints are kept, streams are stepped as far as they have been received and stay
+        open: the last checkpoint takes them, and their senders wait for the next daemon.
+        """
         for stream in list(self._streams.values()):
+            if self.keeps_checkpoints:
+                self._lay_down(stream)
+                continue
             if self._finish(stream, self._deployment.clock_us()):
                 self._tell_refusal(stream, "the daemon is shutting down", again=True)
 
@@ -174,6 +207,7 @@ class FeedServer:
             stepped=inbox.expected - 1,
             durable=inbox.expected - 1 if self.keeps_checkpoints else None,
             run=run,
+            place=replace(inbox),
         )
         self._rounds.begin(stream, self._streams.values())
         self._streams[message.stream] = stream
@@ -219,7 +253,7 @@ class FeedServer:
                 counters = stream.pipeline.counters.as_dict()
                 self._send(stream.owner, Ended(REPLY_VERSION, stream.name, stream.epoch, counters))
             return
-        stream.stepped = message.sequence
+        stream.stepped, stream.place = message.sequence, message.place
         stream.unanswered += 1
         if stream.unanswered >= max(1, self._window // 4):
             self._credit(stream)
@@ -278,6 +312,20 @@ class FeedServer:
             drift_ppm=stream.clock.drift_ppm,
         )
         return True
+
+    def _lay_down(self, stream: FeedStream) -> None:
+        """Step what was received of a stream, check its counters and leave it open."""
+        self._rounds.drain(stream)
+        if self._streams.get(stream.name) is not stream:
+            return
+        try:
+            stream.pipeline.check()
+        except RunError as error:
+            self.failed(stream, error)
+            return
+        self.report.close(stream)
+        counters = stream.pipeline.counters.as_dict()
+        self._log.info("stream_kept", stream=stream.name, counters=counters)
 
     def _abandon(self, stream: FeedStream, why: str) -> None:
         self._log.warning("stream_abandoned", stream=stream.name, reason=why)

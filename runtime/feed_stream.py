@@ -16,12 +16,16 @@ from retempo.sensors.geometry import Geometry
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Waiting:
-    """A message that waits for its stream's turn; `ends` marks the last."""
+    """A message that waits for its stream's turn; `ends` marks the last.
+
+    `place` is the place behind it in its stream: from there its sender goes on after a restart.
+    """
 
     chunk: EventChunk
     sequence: int
     arrived_us: float
     ends: bool = False
+    place: Inbox | None = None
 
 
 @dataclass(slots=True)
@@ -34,7 +38,8 @@ class FeedStream:
     `owner` is the connection that feeds it, empty where it waits for its sender to come back, since
     `gone_us`. `durable` is the sequence up to which no restart undoes what is stepped, None where
     nothing is kept for a restart. `run` is the epoch that its decisions carry: the sender's own,
-    unless what came before in that epoch is not in the state of this stream.
+    unless what came before in that epoch is not in the state of this stream. `place` is the place
+    behind the message that was stepped last.
     """
 
     name: str
@@ -54,6 +59,7 @@ class FeedStream:
     durable: int | None = None
     run: int | None = None
     clock: ClockMap = field(default_factory=ClockMap)
+    place: Inbox | None = None
 
     @property
     def decided_as(self) -> int:
@@ -66,7 +72,8 @@ class FeedReport:
     """What a daemon has done since it started; `counters` sums up those of all streams.
 
     `resumed` counts the streams that their senders came back to, `undelivered` the decisions that
-    at least one subscriber had no room for.
+    at least one subscriber had no room for. `restored` streams came from a checkpoint; `checkpoints`
+    were written, `checkpoint_failures` could not be.
     """
 
     streams: int = 0
@@ -79,6 +86,9 @@ class FeedReport:
     unaccounted: int = 0
     resumed: int = 0
     undelivered: int = 0
+    restored: int = 0
+    checkpoints: int = 0
+    checkpoint_failures: int = 0
     counters: Counters = field(default_factory=Counters)
 
     def close(self, stream: FeedStream) -> None:

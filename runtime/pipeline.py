@@ -15,9 +15,11 @@ from retempo.runtime.binner import Binner
 from retempo.runtime.counters import Counters
 from retempo.runtime.decision import Decision
 from retempo.runtime.engine import Engine, Vector
-from retempo.runtime.errors import EngineError, InputError
+from retempo.runtime.errors import CheckpointError, EngineError, InputError
 from retempo.runtime.layout import BinLayout
+from retempo.runtime.pipeline_saved import Last, Parts, Place, load_pipeline, save_pipeline
 from retempo.runtime.readouts import Readout
+from retempo.runtime.saved_state import Saved, part_of
 from retempo.runtime.sparse_bins import Block
 from retempo.sensors.events import EventChunk
 from retempo.sensors.filters import Chain
@@ -75,7 +77,7 @@ class Pipeline:
         self._on_steps = on_steps
         self._label = ""
         self._sequence = 0
-        self._last: tuple[int, int, NDArray[np.float64], float] | None = None
+        self._last: Last | None = None
 
     def feed(self, chunk: EventChunk, arrived_us: float) -> Iterator[Decision | None]:
         """Step every bin that the chunk closes; yields the decisions, None for a block without any.
@@ -128,6 +130,46 @@ class Pipeline:
         if reset:
             self.state = self._engine.new_state(1, self.state.resolution)
             self._readout = self._new_readout()
+
+    def check(self) -> None:
+        """Check that a stream may be gone on with.
+
+        Raises:
+            EngineError: the network left the finite numbers.
+            CounterError: events went missing uncounted.
+        """
+        self._check_finite()
+        self.counters.check()
+
+    def save(self) -> Saved:
+        """Return a copy of all that the stream goes on by, between two chunks.
+
+        Raises:
+            EngineError: the network left the finite numbers.
+        """
+        self._check_finite()
+        return save_pipeline(
+            Parts(self._binner, self._readout, self._chain, self.counters, self.removed),
+            self._engine.snapshot(self.state),
+            Place(self.state.resolution.dt_us, self._sequence, self._label, self._last),
+        )
+
+    def load(self, saved: Saved) -> None:
+        """Let a pipeline that has seen nothing go on exactly where a saved one stood.
+
+        A pipeline that refuses is to be thrown away: parts of it may have moved.
+
+        Raises:
+            CheckpointError: it is the state of a pipeline of another deployment.
+        """
+        parts = Parts(self._binner, self._readout, self._chain, self.counters, self.removed)
+        place = load_pipeline(parts, saved, self._labels)
+        own = self._engine.resolution
+        if place.dt_us != own.dt_us and place.dt_us not in self._ladder:
+            raise CheckpointError(f"a stream steps at {own.dt_us} us, the saved one {place.dt_us}")
+        resolution = own if place.dt_us == own.dt_us else self._ladder[place.dt_us]
+        self.state = self._engine.restore(part_of(saved, "engine"), resolution)
+        self._sequence, self._label, self._last = place.sequence, place.label, place.last
 
     def change_step(self, dt_us: int) -> None:
         """Step at another resolution from the next instant that is an edge of both bins.

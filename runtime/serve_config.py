@@ -84,6 +84,16 @@ class OverloadConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     calm: str = "1s"
 
 
+class CheckpointConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where the open streams are kept for a restart, and how often: without a `folder` they are not.
+
+    The folder is relative to the configuration file and belongs to this daemon alone.
+    """
+
+    folder: str | None = None
+    every: str = "1s"
+
+
 class ServeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A deployment.
 
@@ -101,3 +111,4 @@ class ServeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     readout: ReadoutConfig = msgspec.field(default_factory=ReadoutConfig)
     engine: EngineConfig = msgspec.field(default_factory=EngineConfig)
     overload: OverloadConfig = msgspec.field(default_factory=OverloadConfig)
+    checkpoint: CheckpointConfig = msgspec.field(default_factory=CheckpointConfig)

@@ -8,9 +8,12 @@ import numpy as np
 from retempo.exporters.description import InputSpec
 from retempo.exporters.resolution import Resolution
 from retempo.exporters.step_model import StepModel, load_step
+from retempo.runtime.checkpoint_identity import engine_to_load
+from retempo.runtime.checkpointing import Checkpointing, keep_checkpoints
 from retempo.runtime.deployment import Deployment
 from retempo.runtime.engines import load_engine
 from retempo.runtime.errors import ConfigError
+from retempo.runtime.feed_server import FeedServer
 from retempo.runtime.layout import BinLayout, Mask, geometry_of, layout_of
 from retempo.runtime.overload import Overload
 from retempo.runtime.pipeline import Every
@@ -49,7 +52,8 @@ def deployment_of(
     overload = _overload(config.overload)
     ladder = _ladder(model, resolution, config) if overload.policy == "coarsen" else {}
     wait_us = _read(config.engine.wait, "[engine] wait", parse_duration_us)
-    engine = load_engine(model, resolution, config.engine.name)
+    engine_name = engine_to_load(config.engine.name, model, checkpoint_folder_of(config, folder))
+    engine = load_engine(model, resolution, engine_name)
     deployment = Deployment(
         engine=engine,
         layout=_layout(model.contract.network.input, config.input.mask),
@@ -74,6 +78,25 @@ def grace_us_of(config: ServeConfig) -> int:
         ConfigError: the duration is malformed.
     """
     return _read(config.feed.grace, "[feed] grace", parse_duration_us)
+
+
+def checkpoint_folder_of(config: ServeConfig, folder: Path) -> Path | None:
+    """Return where checkpoints are kept, None where they are not."""
+    name = config.checkpoint.folder
+    return None if name is None else folder / name
+
+
+def checkpointing_of(
+    config: ServeConfig, folder: Path
+) -> list[Callable[[FeedServer], Checkpointing]]:
+    """Return the chore that keeps checkpoints, or none.
+
+    Raises:
+        ConfigError: the interval is malformed.
+    """
+    every_us = _read(config.checkpoint.every, "[checkpoint] every", parse_dt_us)
+    path = checkpoint_folder_of(config, folder)
+    return [] if path is None else [keep_checkpoints(path, every_us / 1e6)]
 
 
 def _overload(config: OverloadConfig) -> Overload:

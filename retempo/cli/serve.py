@@ -26,7 +26,7 @@ def run(
     from retempo.runtime.config import load_config
     from retempo.runtime.daemon import run_daemon
     from retempo.runtime.serve_config import ServeConfig
-    from retempo.runtime.serving import deployment_of, grace_us_of
+    from retempo.runtime.serving import checkpointing_of, deployment_of, grace_us_of
 
     del json
     settings = load_config(config, ServeConfig)
@@ -38,4 +38,5 @@ def run(
         grace_us=grace_us_of(settings),
         decisions_format=settings.decisions.format,
         history_bytes=settings.decisions.history,
+        chores=checkpointing_of(settings, config.parent),
     )
