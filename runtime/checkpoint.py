@@ -216,8 +216,8 @@ def check_head(head: bytes, size: int) -> int:
         )
     if size > MAX_BYTES or _BEGIN + index + arrays != size:
         raise CheckpointError(
-            f"it is {size:,} bytes long, its head says {_BEGIN + index + arrays:,}: it is truncated "
-            "or damaged"
+            f"it is {size:,} bytes long, its head says {_BEGIN + index + arrays:,}: it is "
+            "truncated or damaged"
         )
     return int(index)
 
@@ -231,7 +231,8 @@ def _bytes_of(array: NDArray[Any]) -> memoryview:
     array = np.ascontiguousarray(array)
     if sys.byteorder == "big":  # pragma: no cover - no such machine is supported
         array = array.byteswap()
-    return memoryview(array.reshape(-1).view(np.uint8)).cast("B")
+    flat: Any = array.reshape(-1).view(np.uint8)
+    return memoryview(flat)
 
 
 def _array_of(entry: ArrayEntry, rest: memoryview) -> tuple[NDArray[Any], memoryview]:

@@ -72,8 +72,8 @@ class FeedReport:
     """What a daemon has done since it started; `counters` sums up those of all streams.
 
     `resumed` counts the streams that their senders came back to, `undelivered` the decisions that
-    at least one subscriber had no room for. `restored` streams came from a checkpoint; `checkpoints`
-    were written, `checkpoint_failures` could not be.
+    at least one subscriber had no room for. `restored` streams came from a checkpoint;
+    `checkpoints` were written, `checkpoint_failures` could not be.
     """
 
     streams: int = 0

@@ -1,4 +1,4 @@
-"""What a checkpoint keeps of one part of a stream: named arrays and plain values, checked on return.
+"""What a checkpoint keeps of a part of a stream: named arrays and plain values, checked on return.
 
 Whoever has a state gives it as `Saved` by `save` and takes it back by `load`. What comes back was
 written by another process, maybe of another version: names, types, shapes and ranges are checked

@@ -85,7 +85,7 @@ class OverloadConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
 
 class CheckpointConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where the open streams are kept for a restart, and how often: without a `folder` they are not.
+    """Where the open streams are kept for a restart, and how often; not at all without a `folder`.
 
     The folder is relative to the configuration file and belongs to this daemon alone.
     """

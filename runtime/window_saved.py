@@ -89,7 +89,7 @@ def _check_table(table: Table, opened: int) -> None:
         0 <= table[HEAD] < opened
         and 1 <= table[WANTED] <= FOREVER
         and 1 <= table[GATHER] <= FOREVER
-        and 0 <= table[GROUP_FILLED] <= 2  # noqa: PLR2004  (nothing, marked, whole)
+        and 0 <= table[GROUP_FILLED] <= 2
         and all(table[flag] in (0, 1) for flag in _FLAGS)
         and bool((np.abs(table[list(_BINS)]) <= _FURTHEST).all())
         and bool(((bins == NO_BIN) | (np.abs(bins) <= _FURTHEST)).all())
