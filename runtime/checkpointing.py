@@ -55,7 +55,7 @@ class Checkpointing:
     clock_s: Callable[[], float] = time.perf_counter
     _records: dict[str, _Record] = field(default_factory=dict)
     _round: _Round | None = None
-    _written: set[str] = field(default_factory=set)
+    _written: tuple[frozenset[str], tuple[FinishedEntry, ...]] = (frozenset(), ())
     _failed: bool = False
     _identity: tuple[object, Identity] | None = None
 
@@ -154,14 +154,15 @@ class Checkpointing:
             if name in streams and streams[name].epoch == record.saved.entry.epoch
         }
         self._records = kept
-        if not done.copied and set(kept) == self._written and not self._failed:
-            self.writer.submit(None)
-            return
-        self._written, self._failed = set(kept), False
         finished = tuple(
             FinishedEntry(name, epoch, f.expected, f.sent, f.lost, f.counters)
             for (name, epoch), f in self.server.finished.items()
         )
+        written = (frozenset(kept), finished)
+        if not done.copied and written == self._written and not self._failed:
+            self.writer.submit(None)
+            return
+        self._written, self._failed = written, False
         checkpoint = Checkpoint(
             self._belongs_to(),
             tuple(record.saved for record in kept.values()),

@@ -1,6 +1,7 @@
 """Checkpoints of a server: taken between messages, told to senders once written, gone on from."""
 
-from collections.abc import Iterable, Sequence
+import select
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from io import StringIO
 from pathlib import Path
@@ -14,7 +15,7 @@ from retempo.exporters.description import GridSpec
 from retempo.exporters.resolution import resolve
 from retempo.exporters.step_graph import build_step
 from retempo.exporters.step_model import StepModel, parse_step
-from retempo.runtime.checkpoint import Checkpoint, encode_checkpoint
+from retempo.runtime.checkpoint import Checkpoint, described, encode_checkpoint
 from retempo.runtime.checkpoint_folder import CheckpointFolder
 from retempo.runtime.checkpoint_writer import Outcome, ThreadWriter
 from retempo.runtime.checkpointing import Checkpointing
@@ -87,6 +88,16 @@ class HeldWriter:
         self._outcome = Outcome(checkpoint, reason)
 
 
+_LIVES: list["Life"] = []
+
+
+@pytest.fixture(autouse=True)
+def every_life_ends() -> Iterator[None]:
+    yield
+    while _LIVES:
+        _LIVES.pop().kill()
+
+
 @dataclass
 class Life:
     """One life of a server over a folder of checkpoints."""
@@ -107,6 +118,7 @@ class Life:
         held = CheckpointFolder(self.folder)
         self.writer = HeldWriter(held)
         self.chore = Checkpointing(self.server, held, self.writer, log)
+        _LIVES.append(self)
         self.chore.restore()
 
     def _send(self, owner: bytes, reply: Reply) -> Delivery:
@@ -127,9 +139,14 @@ class Life:
             self.server.turn()
         self.server.acknowledge()
 
-    def checkpoint(self, reason: str | None = None) -> None:
+    def take(self) -> None:
+        """Let the chore hand over a checkpoint, however many passes it takes."""
         self.writer.is_due = True
-        self.chore.tick()
+        while self.writer.is_due:
+            self.chore.tick()
+
+    def checkpoint(self, reason: str | None = None) -> None:
+        self.take()
         self.writer.write(reason)
         self.chore.tick()
         self.server.acknowledge()
@@ -193,7 +210,7 @@ def uninterrupted(deployment: Deployment, streams: dict[str, list[EventChunk]]) 
     return found
 
 
-@pytest.mark.parametrize("killed_at", [1, 5, 11])
+@pytest.mark.parametrize("killed_at", [1, 5, 9])
 @pytest.mark.parametrize("engine", ["sparse", "onnx"])
 def test_a_killed_daemon_goes_on_from_its_last_checkpoint(
     tmp_path: Path, engine: str, killed_at: int
@@ -240,8 +257,7 @@ def test_senders_are_told_what_is_durable_once_it_is_written(tmp_path: Path) -> 
     drawn = chunks()
     feed(life, "a", 7, drawn, 0, 3)
     assert (life.credit().acknowledged, life.credit().durable) == (2, -1)
-    life.writer.is_due = True
-    life.chore.tick()
+    life.take()
     feed(life, "a", 7, drawn, 3, 5)
     assert (life.credit().acknowledged, life.credit().durable) == (4, -1)
     life.writer.write()
@@ -257,12 +273,10 @@ def test_where_nothing_has_changed_nothing_is_written(tmp_path: Path) -> None:
     life = Life(tmp_path)
     feed(life, "a", 7, chunks(), 0, 3)
     life.checkpoint()
-    life.writer.is_due = True
-    life.chore.tick()
+    life.take()
     assert life.writer.submitted[-1] is None
     feed(life, "a", 7, chunks(), 3, 4)
-    life.writer.is_due = True
-    life.chore.tick()
+    life.take()
     assert life.writer.submitted[-1] is not None
 
 
@@ -274,8 +288,7 @@ def test_a_stream_in_the_midst_of_a_message_is_written_as_it_was_before_it(tmp_p
     at = cursors("a", 7, drawn)
     life.send("events", no_events(GRID, 400_000_000), at[3])
     life.server.turn()
-    feed(life, "b", 7, drawn, 0, 0)
-    life.server.turn()
+    life.send("open", no_events(GRID, 0), Cursor("b", GRID, 7))
     life.writer.is_due = True
     passes = 0
     while life.writer.is_due:
@@ -375,12 +388,17 @@ def test_late_decisions_are_kept_but_for_those_that_come_again(tmp_path: Path) -
     feed(life, "a", 7, chunks(), 0, 3)
     life.checkpoint()
     decided = len(life.decisions)
-    life.writer.is_due = True
-    # Copied now; what is decided before all are copied comes again.
+    # As if stream a had been copied before its last two decisions, in the same round.
+    checkpoint = life.writer.submitted[-1]
+    assert checkpoint is not None
+    (saved,) = checkpoint.streams
+    state = saved.state | {"place.sequence": decided - 2}
+    earlier = replace(checkpoint, streams=(described(saved.entry, state),))
+    life.writer.folder.write(encode_checkpoint(earlier))
     life.kill()
     again = Life(tmp_path, life.deployment)
     assert [(e[0], e[1], e[2]) for e in again.history.save()] == [
-        ("a", 7, k) for k in range(decided)
+        ("a", 7, k) for k in range(decided - 2)
     ]
 
 
@@ -477,7 +495,6 @@ def test_a_stream_of_nan_leaves_its_neighbours_in_the_batch_as_they_are(
         life.step()
         decided = essence(life.decisions)
         found.append({key: value for key, value in decided.items() if key[0] != "b"})
-        assert ("b" in life.server.streams) is not sick or not sick
         if sick:
             # It is found at the latest when the stream ends.
             feed(life, "b", 7, drawn["b"], 20, 40)
@@ -493,10 +510,8 @@ def test_the_thread_writes_what_is_submitted_and_says_when_it_is_due(tmp_path: P
     writer = ThreadWriter(life.writer.folder, 0.001)
     chore = Checkpointing(life.server, life.writer.folder, writer, EventLog(out=StringIO()))
     (waker,) = chore.sources
-    waker.setblocking(True)
-    waker.settimeout(10.0)
     while life.server.report.checkpoints < 1:
-        assert waker.recv(1)
+        assert select.select([waker], [], [], 10.0)[0]
         chore.tick()
     assert life.server.streams["a"].durable == 2
     feed(life, "a", 7, chunks(), 3, 4)
