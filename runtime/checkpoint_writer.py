@@ -2,10 +2,10 @@
 
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from retempo.runtime.checkpoint import Checkpoint, encode_checkpoint
 
@@ -33,7 +33,7 @@ class Writer(Protocol):
     """What takes checkpoints away from the loop."""
 
     @property
-    def sources(self) -> list[socket.socket]:
+    def sources(self) -> Sequence[Any]:
         """What wakes the loop when a checkpoint is due or written."""
         ...
 
@@ -76,7 +76,7 @@ class ThreadWriter:
         self._thread.start()
 
     @property
-    def sources(self) -> list[socket.socket]:
+    def sources(self) -> Sequence[Any]:
         """See `Writer`."""
         return [self._waker]
 

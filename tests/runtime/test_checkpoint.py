@@ -16,7 +16,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from retempo.runtime import checkpoint_folder
 from retempo.runtime.checkpoint import (
     Checkpoint,
     FinishedEntry,
@@ -30,7 +29,7 @@ from retempo.runtime.checkpoint import (
 from retempo.runtime.checkpoint_folder import CheckpointFolder, read_checkpoint
 from retempo.runtime.errors import CheckpointError, ConfigError
 from retempo.runtime.saved_state import Saved
-from retempo.sensors.wire_header import ChannelHeader, GridHeader
+from retempo.sensors.wire_header import GridHeader
 
 IDENTITY = Identity("a" * 64, "b" * 64, "sparse")
 STATE: Saved = {
@@ -242,7 +241,7 @@ def test_a_checkpoint_that_cannot_be_written_leaves_those_before_it(
         raise OSError(code, os.strerror(code))
 
     with monkeypatch.context() as patched:
-        patched.setattr(checkpoint_folder.os, "fsync", full)
+        patched.setattr("retempo.runtime.checkpoint_folder.os.fsync", full)
         with pytest.raises(OSError, match=os.strerror(code)):
             folder.write(encode_checkpoint(example("s1")))
     left = sorted(path.name for path in folder.path.iterdir())

@@ -1,4 +1,4 @@
-"""Faults 16 and 18 against the real process: killed, ended and started anew over its checkpoints."""
+"""Faults 16 and 18 against the real process: killed, ended and started anew by its checkpoints."""
 
 import signal
 import time

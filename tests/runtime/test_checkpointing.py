@@ -52,7 +52,9 @@ def deployed(step: StepModel | None = None, engine: str = "sparse", **more: Any)
 class HeldWriter:
     """Writes when the test says so."""
 
-    sources: Sequence[Any] = ()
+    @property
+    def sources(self) -> Sequence[Any]:
+        return ()
 
     def __init__(self, folder: CheckpointFolder) -> None:
         self.folder = folder

@@ -21,7 +21,7 @@ from retempo.runtime.pipeline import Pipeline
 from retempo.runtime.readouts import READOUTS
 from retempo.runtime.saved_state import Saved
 from retempo.sensors.events import EventChunk
-from retempo.sensors.filters import Filter, parse_filter
+from retempo.sensors.filters import parse_filter
 from retempo.sensors.geometry import GridGeometry
 from retempo.sensors.pieces import no_events
 from tests.builders import cut, make_chunk, make_network, seeds
