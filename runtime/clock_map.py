@@ -26,10 +26,12 @@ class ClockMap:
 
     _points: deque[tuple[int, float]] = field(default_factory=lambda: deque(maxlen=BUCKETS))
     _bucket: int | None = None
+    _latest_us: int = 0
 
     def observe(self, t_end_us: int, arrived_us: float) -> None:
         """Take a message: its watermark, and when it arrived on the host's clock."""
         bucket, apart_us = t_end_us // BUCKET_US, arrived_us - t_end_us
+        self._latest_us = t_end_us if self._bucket is None else max(self._latest_us, t_end_us)
         if self._bucket is None or bucket > self._bucket:
             self._bucket = bucket
             self._points.append((t_end_us, apart_us))
@@ -42,7 +44,7 @@ class ClockMap:
         if not self._points:
             return None
         (x, y), slope = self._line()
-        return y + slope * (self._points[-1][0] - x)
+        return y + slope * (self._latest_us - x)
 
     @property
     def drift_ppm(self) -> float | None:

@@ -92,7 +92,8 @@ class DecisionOrder:
         epoch, sequence = self.last
         if decision.epoch == epoch and not self._ended:
             return decision.sequence == sequence + 1
-        return self._ended and decision.sequence == 0
+        # Before another run there may have been one of which nothing came: only the daemon knows.
+        return not decision.epoch and self._ended and decision.sequence == 0
 
     def _hand_on(self, decision: Decision) -> Decision:
         if self.last is not None:

@@ -20,8 +20,8 @@ class Link:
     """A DEALER and its monitor.
 
     libzmq would reconnect a DEALER by itself and then deliver what was queued before, to a daemon
-    that may know nothing of it. So a connection that breaks is left, with all that is queued, and
-    `renew` makes another.
+    that may know nothing of it. So one leaves a connection that breaks, with all that is queued,
+    and makes another by `renew`.
 
     Args:
         endpoint: the daemon's feed.
@@ -44,14 +44,27 @@ class Link:
             self.close()
             raise
 
+    @property
+    def left(self) -> bool:
+        """Whether there is no connection, nor an attempt at one."""
+        return self._socket is None
+
+    def leave(self) -> None:
+        """Close the connection; what has not left is dropped."""
+        if self._socket is not None:
+            self._socket.disable_monitor()
+            self._socket.close()
+            self._monitor.close()
+            self._socket = None
+
     def renew(self) -> None:
-        """Leave the connection, with all that is queued in it, and make another."""
-        self._disconnect()
+        """Make another connection in the place of this one."""
+        self.leave()
         self._connect()
 
     def close(self) -> None:
-        """Close the connection; what has not left is dropped."""
-        self._disconnect()
+        """Leave the connection for good."""
+        self.leave()
         self._context.term()
 
     def send(self, frames: Frames) -> bool:
@@ -79,7 +92,7 @@ class Link:
 
     @property
     def _open(self) -> "zmq.Socket[bytes]":
-        assert self._socket is not None  # noqa: S101  (it is not used after close)
+        assert self._socket is not None  # noqa: S101  (nobody uses what was left)
         return self._socket
 
     def _connect(self) -> None:
@@ -99,10 +112,3 @@ class Link:
         self._poller.register(sock, zmq.POLLIN)
         self._poller.register(self._monitor, zmq.POLLIN)
         connect(sock, self.endpoint)
-
-    def _disconnect(self) -> None:
-        if self._socket is not None:
-            self._socket.disable_monitor()
-            self._socket.close()
-            self._monitor.close()
-            self._socket = None

@@ -1,6 +1,5 @@
 """One stream on its way to a daemon: opened, sent, opened again where that is needed, ended."""
 
-import secrets
 import time
 from collections import deque
 from dataclasses import replace
@@ -19,6 +18,7 @@ from retempo.runtime.feed import (
     decode_reply,
 )
 from retempo.runtime.link import Link
+from retempo.runtime.patience import Patience
 from retempo.runtime.send_ring import OVERHEAD_BYTES, RING_BYTES, Kept, SendRing
 from retempo.sensors.errors import WireError
 from retempo.sensors.events import EventChunk
@@ -26,11 +26,8 @@ from retempo.sensors.pieces import CHANNEL_EVENT_BYTES, GRID_EVENT_BYTES, no_eve
 from retempo.sensors.wire import Cursor, Frames, encode_message
 from retempo.sensors.wire_header import Kind
 
-# Between attempts to open again, each time twice as long, less up to half by chance.
-BACK_OFF_S, LONGEST_BACK_OFF_S = 0.05, 2.0
 # After this process was stopped, replies that lie in the kernel still need a moment.
 _MOMENT_S = 0.5
-_ANY = secrets.SystemRandom()
 
 
 class SendStream:
@@ -70,12 +67,11 @@ class SendStream:
         self._backlog: deque[EventChunk] = deque()
         self._backlog_bytes = 0
         self._owed = 0  # events that were shed and are not told yet
-        self._timeout_s, self._patience_s = timeout_s, patience_s
+        self._timeout_s = timeout_s
         self._state: Literal["opening", "open", "apart"] = "opening"
-        self._heard_s = self._lost_s = time.monotonic()
+        self._heard_s = time.monotonic()
+        self._patience = Patience(timeout_s, patience_s, lost_s=self._heard_s)
         self._overdue_s: float | None = None
-        self._was_open = False
-        self._back_off_s, self._retry_s = BACK_OFF_S, 0.0
         self._why = ""
         self._t_end_us: int | None = None
         self._end_told = False
@@ -87,6 +83,8 @@ class SendStream:
         Raises:
             FeedError: no daemon answers in time, or it refuses the stream.
         """
+        if self._link.left:
+            self._link.renew()
         self._send_open()
         while self._state != "open":
             self._advance(self._longest_wait_s())
@@ -121,7 +119,7 @@ class SendStream:
     def _advance(self, wait_s: float) -> None:
         """Take what has come, waiting so long for the first of it, and send what may go."""
         if self._state == "apart":
-            left_s = self._retry_s - time.monotonic()
+            left_s = self._patience.retry_s - time.monotonic()
             if left_s > wait_s:
                 time.sleep(wait_s)
                 self._check_patience()
@@ -145,11 +143,11 @@ class SendStream:
         now_s = time.monotonic()
         due_s = [now_s + 1.0]
         if self._state == "apart":
-            due_s.append(self._retry_s)
+            due_s.append(self._patience.retry_s)
         else:
             due_s.append(self._overdue_s or self._heard_s + self._timeout_s)
         if self._state != "open":
-            due_s.append(self._give_up_s())
+            due_s.append(self._patience.ends_s)
         return max(1e-3, min(due_s) - now_s)
 
     def _take(self, reply: Reply) -> None:
@@ -161,7 +159,7 @@ class SendStream:
         if (reply.stream, reply.epoch) != (self.at.stream, self.at.epoch):
             return
         if isinstance(reply, Refusal):
-            if not (reply.again and self._was_open):
+            if not (reply.again and self._patience.answered):
                 raise FeedError(f"{where} refuses the stream {self.at.stream!r}: {reply.reason}")
             self._lose(f"it says: {reply.reason}")
         elif isinstance(reply, Credit):
@@ -174,10 +172,11 @@ class SendStream:
             oldest = (self._ring.oldest or self.at).sequence
             self._window.resume(credit, oldest)
             self.forgotten += max(0, oldest - 1 - credit.acknowledged)
-            self._state, self._was_open = "open", True
-            self._back_off_s = BACK_OFF_S
+            self._state, self._patience.answered = "open", True
         else:
             self._window.acknowledge(credit)
+            # It not only opens streams, it goes on with them.
+            self._patience.well()
         self._ring.settle(self._window.acknowledged, credit.forgettable)
 
     def _take_end(self, reply: Ended) -> None:
@@ -233,7 +232,7 @@ class SendStream:
 
     def _open_again(self) -> None:
         self._link.renew()
-        self.reopened += self._was_open
+        self.reopened += self._patience.answered
         self._end_told = False
         self._send_open()
 
@@ -242,12 +241,9 @@ class SendStream:
 
     def _lose(self, why: str) -> None:
         """Leave the connection, and open the stream again after a while."""
-        now_s = time.monotonic()
-        if self._state == "open":
-            self._lost_s = now_s
+        self._link.leave()
+        self._patience.lose(time.monotonic())
         self._state, self._why = "apart", why
-        self._retry_s = now_s + self._back_off_s * _ANY.uniform(0.5, 1.0)
-        self._back_off_s = min(2 * self._back_off_s, LONGEST_BACK_OFF_S)
 
     def _check_silence(self) -> None:
         awaited = self._state == "opening" or (
@@ -261,14 +257,11 @@ class SendStream:
         elif now_s >= self._overdue_s:
             self._lose("no answer")
 
-    def _give_up_s(self) -> float:
-        return self._lost_s + (self._patience_s if self._was_open else self._timeout_s)
-
     def _check_patience(self) -> None:
-        if self._state == "open" or time.monotonic() < self._give_up_s():
+        if self._state == "open" or time.monotonic() < self._patience.ends_s:
             return
         endpoint, advice = self._link.endpoint, "is retempo serve running there"
-        if not self._was_open:
+        if not self._patience.answered:
             raise FeedError(
                 f"no daemon answers at {endpoint} within {self._timeout_s:g} s; {advice}, "
                 "and is the endpoint its feed?"
@@ -276,7 +269,7 @@ class SendStream:
         raise FeedError(
             f"the daemon at {endpoint} went silent after {self._window.acknowledged + 1} of the "
             f"{self.at.sequence} messages of {self.at.stream!r} ({self._why}) and did not come "
-            f"back within {self._patience_s:g} s; {advice}?"
+            f"back within {self._patience.later_s:g} s; {advice}?"
         )
 
 

@@ -5,40 +5,20 @@ import secrets
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
 
 import msgspec
 import zmq
 
+from retempo.runtime.catch_up import CatchUp
 from retempo.runtime.decision import Decision
-from retempo.runtime.decision_order import DecisionOrder
-from retempo.runtime.decisions_out import (
-    AGAIN,
-    AGAIN_ID_BYTES,
-    END,
-    HELLO,
-    MORE,
-    After,
-    again_topic,
-)
+from retempo.runtime.decisions_out import AGAIN, END, HELLO, MORE
 from retempo.runtime.endpoints import connect
 from retempo.runtime.errors import FeedError
 
-# How long an answer may take before it is asked for again, or given up.
-_ANSWER_S = 1.0
 _JSON = msgspec.json.Decoder(Decision)
 _MSGPACK = msgspec.msgpack.Decoder(Decision)
-
-
-@dataclass(slots=True)
-class _Answer:
-    """What has come of an answer, and when the latest of it came."""
-
-    stream: str
-    latest_s: float
-    decisions: list[Decision] = field(default_factory=list)
 
 
 class Decisions:
@@ -69,9 +49,9 @@ class Decisions:
         timeout_s: float | None = None,
         after: Mapping[str, tuple[int, int]] | None = None,
     ) -> None:
-        self._orders = {stream: DecisionOrder(last) for stream, last in (after or {}).items()}
+        self._catch_up = CatchUp(after or {})
+        self._asked: frozenset[bytes] = frozenset()
         self._last = dict(after or {})
-        self._answers: dict[bytes, _Answer] = {}
         self._due: deque[Decision] = deque()
         self._endpoint = endpoint
         self._streams = frozenset(streams)
@@ -97,7 +77,7 @@ class Decisions:
     @property
     def missed(self) -> dict[str, int]:
         """Decisions that could not be had, a stream."""
-        return {stream: order.missed for stream, order in self._orders.items()}
+        return {stream: order.missed for stream, order in self._catch_up.orders.items()}
 
     @property
     def last(self) -> dict[str, tuple[int, int]]:
@@ -145,8 +125,8 @@ class Decisions:
             frames = self._next_frames(deadline_s)
             if frames is not None:
                 self._take(*frames)
-            if self._answers:
-                self._look_after_answers()
+            self._due += self._catch_up.look(time.monotonic())
+            self._subscribe_to_answers()
             if frames is None and deadline_s is not None and time.monotonic() >= deadline_s:
                 break
         if not self._due:
@@ -157,88 +137,56 @@ class Decisions:
 
     def _next_frames(self, deadline_s: float | None) -> tuple[bytes, bytes] | None:
         """Return the topic and the body of the next message, None where there is none in time."""
+        if int(self._monitor.get(zmq.EVENTS)) & zmq.POLLIN:
+            self._ask_after_reconnect()
         try:
             frames = self._socket.recv_multipart(zmq.NOBLOCK)
         except zmq.Again:
             pass
         else:
             return frames[0], frames[-1]
-        ends_s = [deadline_s] if deadline_s is not None else []
-        ends_s += [answer.latest_s + _ANSWER_S for answer in self._answers.values()]
+        ends_s = [end_s for end_s in (deadline_s, self._catch_up.due_s) if end_s is not None]
         left_ms = None
         if ends_s:
             left_ms = max(0, math.ceil((min(ends_s) - time.monotonic()) * 1e3))
         ready = dict(self._poller.poll(left_ms))
-        if self._monitor in ready:
-            while self._monitor.poll(0):
-                self._monitor.recv_multipart()
-            for stream in self._orders:
-                self._ask(stream)
-        if self._socket not in ready:
+        if self._monitor in ready or self._socket not in ready:
             return None
         frames = self._socket.recv_multipart()
         return frames[0], frames[-1]
 
+    def _ask_after_reconnect(self) -> None:
+        while self._monitor.poll(0):
+            self._monitor.recv_multipart()
+        self._catch_up.ask_all(time.monotonic())
+        self._subscribe_to_answers()
+
     def _take(self, topic: bytes, body: bytes) -> None:
         if topic.startswith(HELLO):
             return
+        now_s = time.monotonic()
         if topic.startswith(AGAIN):
-            self._take_again(topic, body)
+            if topic not in self._asked:
+                return  # it is somebody else's
+            if body.startswith((END, MORE)):
+                self._due += self._catch_up.end_answer(topic, body, now_s)
+            else:
+                self._catch_up.take_answer(topic, self._decode(body), now_s)
             return
         decision = self._decode(body)
         # A topic is a prefix: cam1 brings cam10 with it.
-        if self._streams and decision.stream not in self._streams:
-            return
-        order = self._orders.setdefault(decision.stream, DecisionOrder())
-        self._due += order.take(decision)
-        if order.asking:
-            self._ask(decision.stream)
+        if not self._streams or decision.stream in self._streams:
+            self._due += self._catch_up.take(decision, now_s)
 
-    def _take_again(self, topic: bytes, body: bytes) -> None:
-        answer = self._answers.get(topic)
-        if answer is None:
+    def _subscribe_to_answers(self) -> None:
+        topics = self._catch_up.topics
+        if topics == self._asked:
             return
-        if not body.startswith((END, MORE)):
-            answer.latest_s = time.monotonic()
-            answer.decisions.append(self._decode(body))
-            return
-        self._forget(topic)
-        try:
-            count = int(body.split()[-1])
-        except ValueError as error:
-            raise FeedError(f"{self._endpoint} sent what is no end of an answer") from error
-        order, more = self._orders[answer.stream], body.startswith(MORE)
-        self._due += order.take_answer(answer.decisions, count, more=more)
-        if order.asking:
-            self._ask(answer.stream)
-
-    def _ask(self, stream: str) -> None:
-        """Ask for what followed the last decision of a stream, unless that has been asked."""
-        order = self._orders[stream]
-        if order.last is None or any(stream == a.stream for a in self._answers.values()):
-            return
-        order.asking = True
-        topic = again_topic(secrets.token_bytes(AGAIN_ID_BYTES), After(stream, *order.last))
-        self._answers[topic] = _Answer(stream, time.monotonic())
-        self._socket.subscribe(topic)
-
-    def _look_after_answers(self) -> None:
-        """Go on without an answer that does not come; ask again where the end of it was lost."""
-        now_s = time.monotonic()
-        for topic, answer in list(self._answers.items()):
-            if now_s - answer.latest_s < _ANSWER_S:
-                continue
-            self._forget(topic)
-            order = self._orders[answer.stream]
-            if answer.decisions:
-                self._due += order.take_answer(answer.decisions, -1)
-                self._ask(answer.stream)
-            else:
-                self._due += order.settle()
-
-    def _forget(self, topic: bytes) -> None:
-        del self._answers[topic]
-        self._socket.unsubscribe(topic)
+        for topic in self._asked - topics:
+            self._socket.unsubscribe(topic)
+        for topic in topics - self._asked:
+            self._socket.subscribe(topic)
+        self._asked = topics
 
     def _subscribe(self) -> None:
         connect(self._socket, self._endpoint)
@@ -259,6 +207,7 @@ class Decisions:
                     "retempo serve running there, and does it publish its decisions there?"
                 )
         self._socket.unsubscribe(hello)
+        self._subscribe_to_answers()
 
     def _decode(self, body: bytes) -> Decision:
         decoder = _JSON if body.startswith(b"{") else _MSGPACK

@@ -77,6 +77,9 @@ class CountingPipeline:
                 self._on[number] = self._on.get(number, 0.0) + float(on)
         while self._next is not None and (self._next + 1) * DT_US <= chunk.t_end_us:
             yield Block(self._next, DT_US, SparseBins(NOTHING, NOTHING, NOTHING))
+            if self._stream == "stuck":
+                sys.stdout.write("stuck\n")
+                sys.stdout.flush()
             while self._stream == "stuck":
                 time.sleep(0.01)
 
