@@ -179,9 +179,11 @@ class Checkpointing:
         if outcome.reason is not None:
             self.server.report.checkpoint_failures += 1
             self._failed = True
+            self.server.tell_ended()
             self.log.error("checkpoint_failed", folder=str(self.folder.path), reason=outcome.reason)
             return
         self.server.report.checkpoints += 1
+        self.server.tell_ended({(each.name, each.epoch) for each in outcome.checkpoint.finished})
         for saved in outcome.checkpoint.streams:
             entry = saved.entry
             stream = self.server.streams.get(entry.name)

@@ -4,7 +4,7 @@ It owns no socket: messages are handed in, replies and decisions go out through 
 stream's failure closes that stream and no other.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 from secrets import randbits
 from typing import Literal
@@ -72,6 +72,7 @@ class FeedServer:
         self._grace_us = grace_us
         self._streams: dict[str, FeedStream] = {}
         self._finished = FinishedStreams()
+        self._ended: list[tuple[bytes, Ended]] = []
         self._rounds = Rounds(deployment, self._decided, self, log)
         self._told_us = deployment.clock_us()
 
@@ -135,6 +136,19 @@ class FeedServer:
                 self._log.info("sender_gone", stream=stream.name, grace_us=self._grace_us)
             if self._told_us - stream.gone_us >= self._grace_us:
                 self._abandon(stream, "its sender is gone")
+
+    def tell_ended(self, durable: Container[tuple[str, int]] | None = None) -> None:
+        """Tell senders that their streams have ended.
+
+        Where checkpoints are kept they are told so when one holds it, names and epochs in
+        `durable`: else a restart would wait for a sender that believes itself done.
+        """
+        waiting, self._ended = self._ended, []
+        for owner, ended in waiting:
+            if durable is None or (ended.stream, ended.epoch) in durable:
+                self._send(owner, ended)
+            else:
+                self._ended.append((owner, ended))
 
     @property
     def deployment(self) -> Deployment:
@@ -251,7 +265,10 @@ class FeedServer:
         if message.ends:
             if self._finish(stream, message.arrived_us, ended=True):
                 counters = stream.pipeline.counters.as_dict()
-                self._send(stream.owner, Ended(REPLY_VERSION, stream.name, stream.epoch, counters))
+                ended = Ended(REPLY_VERSION, stream.name, stream.epoch, counters)
+                self._ended.append((stream.owner, ended))
+                if not self.keeps_checkpoints:
+                    self.tell_ended()
             return
         stream.stepped, stream.place = message.sequence, message.place
         stream.unanswered += 1

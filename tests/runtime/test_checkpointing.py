@@ -242,6 +242,7 @@ def test_a_killed_daemon_goes_on_from_its_last_checkpoint(
         at = cursors(name, 7, drawn[name])[-1]
         again.send("end", no_events(GRID, drawn[name][-1].t_end_us), at, b"another connection")
     again.step()
+    again.checkpoint()
     expected = uninterrupted(served, drawn)
     before, after = essence(life.decisions), essence(again.decisions)
     assert before | after == expected
@@ -269,6 +270,27 @@ def test_senders_are_told_what_is_durable_once_it_is_written(tmp_path: Path) -> 
     life.checkpoint()
     assert (life.credit().acknowledged, life.credit().durable) == (4, 4)
     assert life.server.report.checkpoints == 2
+
+
+def test_a_sender_is_told_that_its_stream_has_ended_once_that_is_written(tmp_path: Path) -> None:
+    """Else a daemon that is killed would wait for a sender that believes itself done."""
+    drawn = chunks()
+    life = Life(tmp_path)
+    feed(life, "a", 7, drawn, 0, 5)
+    life.checkpoint()
+    feed(life, "a", 7, drawn, 5, len(drawn))
+    assert life.decisions[-1].final
+    assert not [reply for _, reply in life.replies if isinstance(reply, Ended)]
+    life.kill()
+    again = Life(tmp_path, life.deployment)
+    again.send("open", no_events(GRID, 0), cursors("a", 7, drawn)[0])
+    feed(again, "a", 7, drawn, 5, len(drawn))
+    again.take()
+    assert not [reply for _, reply in again.replies if isinstance(reply, Ended)]
+    again.writer.write()
+    again.chore.tick()
+    ended = [reply for _, reply in again.replies if isinstance(reply, Ended)]
+    assert [each.counters for each in ended] == [life.decisions[-1].counters]
 
 
 def test_where_nothing_has_changed_nothing_is_written(tmp_path: Path) -> None:
