@@ -9,6 +9,7 @@ compared by stream, epoch and sequence. Prints one table; exits with 1 if any di
 """
 
 import argparse
+import math
 import signal
 import subprocess
 import sys
@@ -181,9 +182,18 @@ def write_config(folder: Path, every: str = "20ms", engine: str = "sparse") -> P
 
 
 def kill_at_random(
-    config: Path, kills: int, seed: int = 0, chunks: int = CHUNKS, report: bool = False
+    config: Path,
+    kills: int,
+    seed: int = 0,
+    chunks: int = CHUNKS,
+    *,
+    report: bool = False,
+    until_s: float = math.inf,
 ) -> Result:
-    """Kill the daemon so often, each time in the midst of new streams; compare them all."""
+    """Kill the daemon so often, each time in the midst of new streams; compare them all.
+
+    After `until_s` on the monotonic clock no more is begun: what was done is returned.
+    """
     deployment = deployment_of(load_config(config, ServeConfig), config.parent)
     geometry = deployment.geometry
     assert isinstance(geometry, GridGeometry)
@@ -193,6 +203,8 @@ def kill_at_random(
     daemon = Daemon(config)
     try:
         for kill in range(kills):
+            if time.monotonic() > until_s:
+                break
             streams = {f"s{kill}-{k}": 1 + 100 * kill + k for k in range(STREAMS)}
             drawn = {name: chunks_of(geometry, epoch, chunks) for name, epoch in streams.items()}
             expected: dict[Key, Essence] = {}
@@ -296,13 +308,15 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--every", default="20ms", help="between two checkpoints")
     parser.add_argument("--engine", default="sparse")
+    parser.add_argument("--most-s", type=float, default=3_600.0, help="begin no kill after that")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         config = write_config(Path(folder), given.every, given.engine)
-        result = kill_at_random(config, given.kills, given.seed, report=True)
+        until_s = time.monotonic() + given.most_s
+        result = kill_at_random(config, given.kills, given.seed, report=True, until_s=until_s)
     print(table(result))
-    return 1 if result.differing or result.repeated else 0
+    return 1 if result.differing or result.repeated or not result.kills else 0
 
 
 if __name__ == "__main__":

@@ -35,6 +35,7 @@ def identity_of(deployment: Deployment) -> Identity:
         "span_us": deployment.span_us,
         "lateness_us": deployment.lateness_us,
         "every": deployment.every,
+        "guard": repr(getattr(deployment, "guard", None)),
     }
     return Identity(
         digest_of_model(deployment.model),

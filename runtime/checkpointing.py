@@ -113,7 +113,7 @@ class Checkpointing:
             self.server.finished.add(each.name, each.epoch, done)
         self.server.history.load(_decided_before(checkpoint))
         for saved, stream in zip(checkpoint.streams, streams, strict=True):
-            self._records[stream.name] = _Record(saved, _mark(stream))
+            self._records[stream.name] = _Record(saved, self._mark(stream))
 
     def _copy(self, under_way: _Round, until_s: float) -> bool:
         """Copy streams for so long; returns whether none is left."""
@@ -126,7 +126,7 @@ class Checkpointing:
             stream = self.server.streams.get(name)
             if stream is None:
                 continue
-            if stream.blocks is None:
+            if _rests(stream):
                 under_way.copied += self._copy_one(stream)
             elif under_way.passes <= _PATIENCE:
                 left.append(name)
@@ -136,10 +136,11 @@ class Checkpointing:
     def _copy_one(self, stream: FeedStream) -> bool:
         """Copy a stream if it has moved on; returns whether it has."""
         record = self._records.get(stream.name)
-        if record is not None and record.mark == _mark(stream):
+        mark = self._mark(stream)
+        if record is not None and record.mark == mark:
             return False
         try:
-            self._records[stream.name] = _Record(save_stream(stream), _mark(stream))
+            self._records[stream.name] = _Record(save_stream(stream), mark)
         except RunError as error:
             # What is not finite must not be gone on by: not here, and not after a restart.
             self._records.pop(stream.name, None)
@@ -151,7 +152,9 @@ class Checkpointing:
         kept = {
             name: record
             for name, record in self._records.items()
-            if name in streams and streams[name].epoch == record.saved.entry.epoch
+            if name in streams
+            and streams[name].epoch == record.saved.entry.epoch
+            and record.mark[0] == id(self.server.deployment)
         }
         self._records = kept
         finished = tuple(
@@ -183,6 +186,7 @@ class Checkpointing:
             self.log.error("checkpoint_failed", folder=str(self.folder.path), reason=outcome.reason)
             return
         self.server.report.checkpoints += 1
+        self.server.checkpointed_us = self.server.deployment.clock_us()
         self.server.tell_ended({(each.name, each.epoch) for each in outcome.checkpoint.finished})
         for saved in outcome.checkpoint.streams:
             entry = saved.entry
@@ -191,6 +195,19 @@ class Checkpointing:
                 continue
             stream.durable = entry.stepped
             stream.unanswered += 1
+
+    def _mark(self, stream: FeedStream) -> tuple[Any, ...]:
+        """Return what is another as soon as the stream has moved on; first, what decides it."""
+        counters = stream.pipeline.counters
+        return (
+            id(self.server.deployment),
+            id(stream.pipeline),
+            stream.epoch,
+            stream.stepped,
+            counters.steps,
+            counters.received,
+            stream.rung.index,
+        )
 
     def _belongs_to(self) -> Identity:
         deployment = self.server.deployment
@@ -224,16 +241,9 @@ def keep_checkpoints(
     return make
 
 
-def _mark(stream: FeedStream) -> tuple[Any, ...]:
-    counters = stream.pipeline.counters
-    return (
-        id(stream.pipeline),
-        stream.epoch,
-        stream.stepped,
-        counters.steps,
-        counters.received,
-        stream.rung.index,
-    )
+def _rests(stream: FeedStream) -> bool:
+    """Whether a stream stands between two messages, and between no two models."""
+    return stream.blocks is None and not getattr(stream.pipeline, "handing_over", False)
 
 
 def _decided_before(checkpoint: Checkpoint) -> list[tuple[str, int, int, bytes]]:

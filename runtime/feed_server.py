@@ -47,7 +47,8 @@ class FeedServer:
 
     `history` holds the latest decisions as they were published. `keeps_checkpoints` is set by who
     takes them, before the first stream opens: senders then keep their messages until
-    `FeedStream.durable` says that a checkpoint holds them.
+    `FeedStream.durable` says that a checkpoint holds them. `checkpointed_us` is when the last one
+    was written, on the deployment's clock.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class FeedServer:
         self.report = FeedReport()
         self.history = DecisionHistory() if history is None else history
         self.keeps_checkpoints = False
+        self.checkpointed_us: float | None = None
         self._deployment = deployment
         self._send = send
         self._publish = publish
