@@ -118,6 +118,7 @@ def parse_step(content: bytes, name: str) -> StepModel:
         reason = str(error).strip().splitlines()[0]
         raise ContractError(f"{name} is no valid ONNX graph: {reason}") from error
     step = StepModel(name, content, contract, digest_of(content))
+    _check_weights(model.graph, step)
     _check_coefficients(model.graph, step)
     return step
 
@@ -223,6 +224,15 @@ def _compare(found: dict[str, Shape], wanted: dict[str, Shape], kind: str, name:
         if shape != wanted[key]:
             raise ContractError(
                 f"{name}: {kind} {key} has the shape {shape}, its contract says {wanted[key]}"
+            )
+
+
+def _check_weights(graph: onnx.GraphProto, step: StepModel) -> None:
+    weights = {tensor.name: tensor for tensor in graph.initializer}
+    for key in weight_shapes(step.contract.network):
+        if not np.isfinite(numpy_helper.to_array(weights[key])).all():
+            raise ContractError(
+                f"{step.name}: the weights {key} hold NaN or infinity; the training has diverged"
             )
 
 

@@ -6,8 +6,10 @@ from retempo.runtime.binning import FOREVER, LATEST, NO_BIN, OLDEST, Events, eve
 from retempo.runtime.counters import Counters
 from retempo.runtime.errors import InputError
 from retempo.runtime.layout import BinLayout, Bins, geometry_of
+from retempo.runtime.saved_state import Saved
 from retempo.runtime.sparse_bins import NO_BINS, Block, SparseBins
 from retempo.runtime.window import advance, drain
+from retempo.runtime.window_saved import load_window, save_window
 from retempo.runtime.window_table import (
     BEGUN,
     FIRST,
@@ -165,6 +167,18 @@ class Binner:
             table[FIRST] = first
             self._counters.gaps += not table[IN_GAP]
             table[IN_GAP] = 1
+
+    def save(self) -> Saved:
+        """Return a copy of the open bins, between two chunks."""
+        return save_window(self.window)
+
+    def load(self, saved: Saved) -> None:
+        """Let a binner that has seen nothing go on where a saved one stood.
+
+        Raises:
+            CheckpointError: it is the state of a binner of another layout.
+        """
+        load_window(self.window, saved)
 
     def _fed(self, events: Events, t_end_us: int) -> Iterator[Block]:
         table = self._table

@@ -1,5 +1,6 @@
 """Where every event went: received = binned + late + invalid + masked + shed."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from retempo.runtime.errors import CounterError
@@ -42,6 +43,11 @@ class Counters:
         """Add the counts of another stream."""
         for name, count in other.as_dict().items():
             setattr(self, name, getattr(self, name) + count)
+
+    def load(self, saved: Mapping[str, int]) -> None:
+        """Take the place of saved counts, which have the names of `as_dict`."""
+        for name in self.as_dict():
+            setattr(self, name, saved[name])
 
     def check(self) -> None:
         """Check the sum rule.

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from retempo.exporters.resolution import Resolution
 from retempo.exporters.step_model import StepModel
+from retempo.runtime.saved_state import Saved
 from retempo.runtime.sparse_bins import SparseBins
 
 Vector = NDArray[np.float32]
@@ -102,4 +103,20 @@ class Engine(Protocol):
 
     def load_state(self, arrays: Arrays, resolution: Resolution | None = None) -> EngineState:
         """Return a state that goes on exactly where the saved one stood, at its resolution."""
+        ...
+
+    def snapshot(self, state: EngineState) -> Saved:
+        """Return a copy of all that a state goes on by, for this engine alone.
+
+        Unlike by `save_state` nothing changes in the state that is saved: it and what `restore`
+        makes of the copy go on alike, bit for bit, and as if it had not been saved.
+        """
+        ...
+
+    def restore(self, saved: Saved, resolution: Resolution | None = None) -> EngineState:
+        """Return the state of one stream that a snapshot was taken of, at its resolution.
+
+        Raises:
+            CheckpointError: it is the state of another network or resolution, or no state.
+        """
         ...

@@ -21,6 +21,10 @@ class FeedError(RunError):
     """An endpoint cannot be bound or reached, or the peer refused."""
 
 
+class CheckpointError(RunError):
+    """A checkpoint cannot be read, or is of another deployment."""
+
+
 class CounterError(RunError):
     """Events went missing without being counted: a fault of Retempo's own."""
 

@@ -4,7 +4,7 @@ It owns no socket: messages are handed in, replies and decisions go out through 
 stream's failure closes that stream and no other.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from secrets import randbits
@@ -54,7 +54,8 @@ class FeedServer:
 
     `history` holds the latest decisions as they were published. `keeps_checkpoints` is set by who
     takes them, before the first stream opens: senders then keep their messages until
-    `FeedStream.durable` says that a checkpoint holds them.
+    `FeedStream.durable` says that a checkpoint holds them. `checkpointed_us` is when the last one
+    was written, on the deployment's clock.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class FeedServer:
         self.history = DecisionHistory() if history is None else history
         self.keeps_checkpoints = False
         self.gauges = Gauges()
+        self.checkpointed_us: float | None = None
         self._deployment = deployment
         self._send = send
         self._publish = publish
@@ -83,6 +85,7 @@ class FeedServer:
         self._streams: dict[str, FeedStream] = {}
         self._finished = FinishedStreams()
         self._recorder = recorder or Nobody()
+        self._ended: list[tuple[bytes, Ended]] = []
         self._rounds = Rounds(deployment, self._decided, self, log, self._recorder)
         self._told_us = deployment.clock_us()
 
@@ -121,7 +124,9 @@ class FeedServer:
             if not ends:
                 stream.clock.observe(chunk.t_end_us, arrived_us)
             kept = tuple(frames) if self._recorder.keeps_frames else ()
-            self._rounds.add(stream, Waiting(chunk, message.sequence, arrived_us, ends, kept))
+            place = replace(stream.inbox) if self.keeps_checkpoints else None
+            waiting = Waiting(chunk, message.sequence, arrived_us, ends, kept, place)
+            self._rounds.add(stream, waiting)
 
     def snapshot(self) -> ServerSnapshot:
         """Return a copy of what is counted; call it between two actions."""
@@ -196,11 +201,48 @@ class FeedServer:
             except Exception as error:  # noqa: BLE001  (one bad stream must not end the others)
                 self.failed(stream, error)
             stream.rung = Rung()
+        self._recorder.swapped(new)
         self.report.swaps += 1
 
+    def tell_ended(self, durable: Container[tuple[str, int]] | None = None) -> None:
+        """Tell senders that their streams have ended.
+
+        Where checkpoints are kept they are told so when one holds it, names and epochs in
+        `durable`: else a restart would wait for a sender that believes itself done.
+        """
+        waiting, self._ended = self._ended, []
+        for owner, ended in waiting:
+            if durable is None or (ended.stream, ended.epoch) in durable:
+                self._send(owner, ended)
+            else:
+                self._ended.append((owner, ended))
+
+    @property
+    def finished(self) -> FinishedStreams:
+        """The streams that were finished lately."""
+        return self._finished
+
+    def restore(self, streams: Iterable[FeedStream]) -> None:
+        """Open streams that a checkpoint holds; they wait for their senders to come back."""
+        now_us = self._deployment.clock_us()
+        for stream in streams:
+            stream.gone_us = now_us
+            stream.pipeline.on_jump = partial(self._jumped, stream.name)
+            self._streams[stream.name] = stream
+            self.report.streams += 1
+            self.report.restored += 1
+            self._log.info("stream_restored", stream=stream.name, sequence=stream.stepped + 1)
+
     def close(self) -> None:
-        """Finish every open stream: its final decision goes out, its sender is told."""
+        """Finish every open stream: its final decision goes out, its sender is told.
+
+        Where checkpoints are kept, streams are stepped as far as they have been received and stay
+        open: the last checkpoint takes them, and their senders wait for the next daemon.
+        """
         for stream in list(self._streams.values()):
+            if self.keeps_checkpoints:
+                self._lay_down(stream)
+                continue
             if self._finish(stream, self._deployment.clock_us()):
                 self._tell_refusal(stream, "the daemon is shutting down", again=True)
 
@@ -237,6 +279,7 @@ class FeedServer:
             stepped=inbox.expected - 1,
             durable=inbox.expected - 1 if self.keeps_checkpoints else None,
             run=run,
+            place=replace(inbox),
         )
         self._recorder.opened(stream.name, header)
         pipeline.on_jump = partial(self._jumped, stream.name)
@@ -285,9 +328,12 @@ class FeedServer:
         if message.ends:
             if self._finish(stream, message.arrived_us, ended=True):
                 counters = stream.pipeline.counters.as_dict()
-                self._send(stream.owner, Ended(REPLY_VERSION, stream.name, stream.epoch, counters))
+                ended = Ended(REPLY_VERSION, stream.name, stream.epoch, counters)
+                self._ended.append((stream.owner, ended))
+                if not self.keeps_checkpoints:
+                    self.tell_ended()
             return
-        stream.stepped = message.sequence
+        stream.stepped, stream.place = message.sequence, message.place
         stream.unanswered += 1
         if stream.unanswered >= max(1, self._window // 4):
             self._credit(stream)
@@ -350,6 +396,20 @@ class FeedServer:
             drift_ppm=stream.clock.drift_ppm,
         )
         return True
+
+    def _lay_down(self, stream: FeedStream) -> None:
+        """Step what was received of a stream, check its counters and leave it open."""
+        self._rounds.drain(stream)
+        if self._streams.get(stream.name) is not stream:
+            return
+        try:
+            stream.pipeline.check()
+        except RunError as error:
+            self.failed(stream, error)
+            return
+        self.report.close(stream)
+        counters = stream.pipeline.counters.as_dict()
+        self._log.info("stream_kept", stream=stream.name, counters=counters)
 
     def _abandon(self, stream: FeedStream, why: str) -> None:
         self._log.warning("stream_abandoned", stream=stream.name, reason=why)

@@ -22,7 +22,8 @@ from retempo.sensors.wire_header import Buffer
 class Waiting(msgspec.Struct, frozen=True, eq=False, gc=False):
     """A message that waits for its stream's turn; `ends` marks the last.
 
-    `frames` are header and payload as they came, where they are to be recorded.
+    `frames` are header and payload as they came, where they are to be recorded. `place` is the
+    place behind it in its stream: from there its sender goes on after a restart.
     """
 
     chunk: EventChunk
@@ -30,6 +31,7 @@ class Waiting(msgspec.Struct, frozen=True, eq=False, gc=False):
     arrived_us: float
     ends: bool = False
     frames: Sequence[Buffer] = ()
+    place: Inbox | None = None
 
 
 @dataclass(slots=True)
@@ -43,7 +45,8 @@ class FeedStream:
     `owner` is the connection that feeds it, empty where it waits for its sender to come back, since
     `gone_us`. `durable` is the sequence up to which no restart undoes what is stepped, None where
     nothing is kept for a restart. `run` is the epoch that its decisions carry: the sender's own,
-    unless what came before in that epoch is not in the state of this stream.
+    unless what came before in that epoch is not in the state of this stream. `place` is the place
+    behind the message that was stepped last.
     """
 
     name: str
@@ -65,6 +68,7 @@ class FeedStream:
     durable: int | None = None
     run: int | None = None
     clock: ClockMap = field(default_factory=ClockMap)
+    place: Inbox | None = None
 
     @property
     def decided_as(self) -> int:
@@ -77,7 +81,8 @@ class FeedReport:
     """What a daemon has done since it started; `counters` sums up those of all streams.
 
     `resumed` counts the streams that their senders came back to, `undelivered` the decisions that
-    at least one subscriber had no room for, `door` who connected and who was refused.
+    at least one subscriber had no room for, `door` who connected and who was refused. `restored`
+    streams came from a checkpoint; `checkpoints` were written, `checkpoint_failures` could not be.
     """
 
     streams: int = 0
@@ -91,6 +96,9 @@ class FeedReport:
     resumed: int = 0
     undelivered: int = 0
     swaps: int = 0
+    restored: int = 0
+    checkpoints: int = 0
+    checkpoint_failures: int = 0
     counters: Counters = field(default_factory=Counters)
     door: DoorCounts = field(default_factory=DoorCounts)
 

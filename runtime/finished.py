@@ -1,6 +1,7 @@
 """The streams that have been finished lately: their senders may not have heard of it."""
 
 from collections import OrderedDict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from retempo.runtime.feed import Inbox
@@ -38,3 +39,7 @@ class FinishedStreams:
     def find(self, stream: str, epoch: int) -> Finished | None:
         """Return what is remembered of a stream."""
         return self._streams.get((stream, epoch))
+
+    def items(self) -> Iterable[tuple[tuple[str, int], Finished]]:
+        """Return what is remembered by name and epoch, the oldest first."""
+        return self._streams.items()

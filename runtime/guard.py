@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from retempo.runtime.errors import CheckpointError
 from retempo.runtime.guard_kernel import (
     ADMITTED,
     AHEAD,
@@ -50,6 +50,8 @@ from retempo.runtime.guard_kernel import (
     reach,
     stream_us,
 )
+from retempo.runtime.saved_state import Saved, taken_array
+from retempo.sensors.errors import GeometryError
 from retempo.sensors.events import EventChunk
 
 Backward = Literal["carry_on", "reset", "late"]
@@ -92,13 +94,6 @@ class Refuted:
 
     late: int
     invalid: int
-
-
-class GuardState(msgspec.Struct, frozen=True):
-    """Where a guard stands: whole numbers, and the columns of the events that it holds back."""
-
-    table: list[int]
-    held: dict[str, list[int]]
 
 
 Admitted = EventChunk | Jump | Refuted
@@ -167,25 +162,35 @@ class Guard:
             self._table[MARK] = max(at_us, self._mark)
         return at_us
 
-    def save(self) -> GuardState:
-        """Return where the guard stands, as plain data."""
-        held: dict[str, list[int]] = {}
+    def save(self) -> Saved:
+        """Return where the guard stands: its table, and the events that it holds back."""
+        saved: Saved = {"table": self._table[:STATE].copy()}
         if self._held is not None:
-            columns = {"t_us": self._held.t_us, **_columns_of(self._held)}
-            held = {name: column.astype(np.int64).tolist() for name, column in columns.items()}
-        return GuardState(self._table[:STATE].tolist(), held)
+            saved["t_us"] = self._held.t_us.copy()
+            saved |= {name: column.copy() for name, column in _columns_of(self._held).items()}
+        return saved
 
-    def load(self, state: GuardState) -> None:
-        """Go on where a guard of the same rules stood."""
-        self._table[:STATE] = state.table
-        self._held = None
-        if state.held:
-            kinds = {"t_us": np.int64, "on": np.bool_}
+    def load(self, saved: Saved) -> None:
+        """Go on where a guard of the same rules stood.
+
+        Raises:
+            CheckpointError: it is the state of no guard.
+        """
+        table = taken_array(saved, "table", np.int64, (STATE,))
+        held = None
+        if "t_us" in saved:
+            t_us = taken_array(saved, "t_us", np.int64, (None,)).copy()
+            kinds = {"x": np.uint16, "y": np.uint16, "on": np.bool_, "channel": np.uint16}
             columns: dict[str, Any] = {
-                name: np.array(values, kinds.get(name, np.uint16))
-                for name, values in state.held.items()
+                name: taken_array(saved, name, kind, t_us.shape).copy()
+                for name, kind in kinds.items()
+                if name in saved
             }
-            self._held = EventChunk(t_end_us=0, **columns)
+            try:
+                held = EventChunk(t_us, 0, **columns)
+            except GeometryError as error:
+                raise CheckpointError(f"the guard's events: {error}") from error
+        self._table[:STATE], self._held = table, held
 
     @property
     def _mark(self) -> int:

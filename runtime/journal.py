@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 import retempo
+from retempo.runtime.deployment import Deployment
 from retempo.runtime.errors import ConfigError
 from retempo.runtime.event_log import EventLog
 from retempo.runtime.feed_stream import Waiting
@@ -114,7 +115,7 @@ class Journal:
         self._ended: tuple[str, int | None] = "", None
         self._next_run = 0
         self._stopped = False
-        numbered = JournalFiles(folder, self._first, file_bytes=file_bytes, files=files)
+        numbered = JournalFiles(folder, self._first_of(begin), file_bytes=file_bytes, files=files)
         try:
             numbered.open_next()
         except OSError as error:
@@ -160,6 +161,31 @@ class Journal:
         self._record(stream, lambda run: Failed(run, reason))
         self._runs.pop(stream, None)
 
+    def swapped(self, new: Deployment) -> None:
+        """See `Recorder`: a session ends, and another begins in a file of its own.
+
+        A stream that is open cannot be told any further: its state came from two models.
+        """
+        self._runs.clear()
+        self._ended = "", None
+        resolution = new.engine.resolution
+        settings = msgspec.structs.replace(
+            msgspec.json.decode(self._begin.settings, type=ServeConfig),
+            dt=f"{resolution.dt_us}us",
+            method=resolution.method,
+            normalisation=resolution.normalisation,
+        )
+        text = msgspec.json.encode(settings)
+        self._begin = msgspec.structs.replace(
+            self._begin,
+            session=secrets.randbits(63),
+            engine=new.engine.name,
+            model_sha256=new.model.sha256,
+            settings_sha256=hashlib.sha256(text).hexdigest(),
+            settings=text.decode(),
+        )
+        self._try(lambda: self._writer.begin(self._first_of(self._begin)))
+
     def tick(self) -> None:
         """Have written what has been gathered for a second."""
         now_s = self._clock_s()
@@ -175,10 +201,15 @@ class Journal:
         """Wait until all that has been recorded so far is with the system, or could not be."""
         self._writer.sync()
 
-    def _first(self, number: int) -> bytes:
-        framed = bytearray()
-        append_record(msgspec.structs.replace(self._begin, number=number), framed)
-        return bytes(framed)
+    def _first_of(self, begin: Begin) -> Callable[[int], bytes]:
+        """Return what makes the first record of each file of a session."""
+
+        def first(number: int) -> bytes:
+            framed = bytearray()
+            append_record(msgspec.structs.replace(begin, number=number), framed)
+            return bytes(framed)
+
+        return first
 
     def _record(self, stream: str, record_of: Callable[[int], Record]) -> None:
         run = self._runs.get(stream)

@@ -1,6 +1,5 @@
 """From the `[journal]` of a configuration to a journal."""
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,8 +8,7 @@ from retempo.runtime.event_log import EventLog
 from retempo.runtime.journal import Journal, beginning
 from retempo.runtime.journal_format import MAX_RECORD_BYTES
 from retempo.runtime.serve_config import ServeConfig
-
-_UNITS = {"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
+from retempo.runtime.sizes import parse_bytes
 
 
 def journal_of(
@@ -44,15 +42,3 @@ def journal_of(
     begin = beginning(settings, folder, engine, filters or None)
     where = folder / asked.folder
     return Journal(where, begin, file_bytes=file_bytes, files=asked.files, log=log)
-
-
-def parse_bytes(text: str) -> int:
-    """Read a size such as `256MiB`.
-
-    Raises:
-        ConfigError: it is none.
-    """
-    match = re.fullmatch(r"(\d{1,6})(KiB|MiB|GiB)", text)
-    if match is None:
-        raise ConfigError(f"[journal] bytes is a size such as 64MiB or 1GiB, got {text!r}")
-    return int(match[1]) * _UNITS[match[2]]

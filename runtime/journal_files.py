@@ -42,6 +42,11 @@ class JournalFiles:
         self._size = len(self._buffer)
         self.flush()
 
+    def begin_with(self, begin: Callable[[int], bytes]) -> None:
+        """Begin the next file, and all that follow it, otherwise."""
+        self._begin = begin
+        self.open_next()
+
     def append(self, record: bytearray) -> None:
         """Append a whole record, to the next file if it would make this one too long."""
         if self._size + len(record) > self._file_bytes:

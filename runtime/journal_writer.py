@@ -2,6 +2,7 @@
 
 import errno
 import threading
+from collections.abc import Callable
 
 from retempo.runtime.journal_files import JournalFiles
 
@@ -23,7 +24,7 @@ class JournalWriter:
     def __init__(self, files: JournalFiles) -> None:
         self._files = files
         self._changed = threading.Condition()
-        self._pending: list[bytearray] = []
+        self._pending: list[bytearray | Callable[[int], bytes]] = []
         self._bytes = 0
         self._error: OSError | None = None
         self._due = self._busy = self._ending = self._reopen = False
@@ -45,6 +46,18 @@ class JournalWriter:
             self._bytes += len(record)
             if self._bytes >= _HANDFUL_BYTES:
                 self._changed.notify_all()
+
+    def begin(self, first: Callable[[int], bytes]) -> None:
+        """Begin another file behind what is pending; `first` makes its beginning from now on.
+
+        Raises:
+            OSError: nothing can be written.
+        """
+        with self._changed:
+            self._check()
+            self._pending.append(first)
+            self._due = True
+            self._changed.notify_all()
 
     def flush(self) -> None:
         """Have what is pending written, without waiting for it.
@@ -101,8 +114,9 @@ class JournalWriter:
                 self._reopen = self._due = False
                 self._busy = True
             error = self._write(records, reopen=reopen, ending=ending)
+            size = sum(len(each) for each in records if isinstance(each, bytearray))
             with self._changed:
-                self._bytes = max(0, self._bytes - sum(map(len, records)))
+                self._bytes = max(0, self._bytes - size)
                 if error is not None:
                     self._error = error
                     self._pending.clear()
@@ -114,12 +128,21 @@ class JournalWriter:
         full = self._bytes >= _HANDFUL_BYTES and bool(self._pending)
         return self._due or self._ending or self._reopen or full
 
-    def _write(self, records: list[bytearray], *, reopen: bool, ending: bool) -> OSError | None:
+    def _write(
+        self,
+        records: list[bytearray | Callable[[int], bytes]],
+        *,
+        reopen: bool,
+        ending: bool,
+    ) -> OSError | None:
         try:
             if reopen:
                 self._files.open_next()
             for record in records:
-                self._files.append(record)
+                if isinstance(record, bytearray):
+                    self._files.append(record)
+                else:
+                    self._files.begin_with(record)
             self._files.flush()
             if ending:
                 self._files.close()

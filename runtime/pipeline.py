@@ -17,11 +17,13 @@ from retempo.runtime.counters import Counters
 from retempo.runtime.decision import Decision
 from retempo.runtime.direct import Direct, direct_of
 from retempo.runtime.engine import Engine, Vector
-from retempo.runtime.errors import EngineError, InputError
+from retempo.runtime.errors import CheckpointError, EngineError, InputError
 from retempo.runtime.guard import Admitted, Guard, GuardRules, Jump, Refuted
 from retempo.runtime.handover import Bins, Handover
 from retempo.runtime.layout import BinLayout
+from retempo.runtime.pipeline_saved import Parts, Place, load_pipeline, save_pipeline
 from retempo.runtime.readouts import Readout
+from retempo.runtime.saved_state import Saved, part_of
 from retempo.runtime.sparse_bins import Block
 from retempo.runtime.successor import Successor
 from retempo.sensors.events import EventChunk
@@ -180,6 +182,52 @@ class Pipeline:
             self.counters.shed += len(chunk)
         if reset:
             self._begin_anew()
+
+    def check(self) -> None:
+        """Check that a stream may be gone on with.
+
+        Raises:
+            EngineError: the network left the finite numbers.
+            CounterError: events went missing uncounted.
+        """
+        self._check_finite()
+        self.counters.check()
+
+    def save(self) -> Saved:
+        """Return a copy of all that the stream goes on by, between two chunks.
+
+        Raises:
+            EngineError: the network left the finite numbers.
+        """
+        self._check_finite()
+        last = None if self._last is None else self._last[1:]
+        return save_pipeline(
+            self._parts(),
+            self._engine.snapshot(self.state),
+            Place(self.state.resolution.dt_us, self._sequence, self._label, last),
+        )
+
+    def load(self, saved: Saved) -> None:
+        """Let a pipeline that has seen nothing go on exactly where a saved one stood.
+
+        A pipeline that refuses is to be thrown away: parts of it may have moved.
+
+        Raises:
+            CheckpointError: it is the state of a pipeline of another deployment.
+        """
+        place = load_pipeline(self._parts(), saved, list(self._by.labels))
+        own = self._engine.resolution
+        if place.dt_us != own.dt_us and place.dt_us not in self._ladder:
+            raise CheckpointError(f"a stream steps at {own.dt_us} us, the saved one {place.dt_us}")
+        resolution = own if place.dt_us == own.dt_us else self._ladder[place.dt_us]
+        self.state = self._engine.restore(part_of(saved, "engine"), resolution)
+        self._sequence, self._label = place.sequence, place.label
+        self._last = None if place.last is None else (self._by, *place.last)
+
+    def _parts(self) -> Parts:
+        binner = self._binner.new if isinstance(self._binner, Handover) else self._binner
+        assert isinstance(binner, Binner)  # noqa: S101  (whoever saves has asked `handing_over`)
+        return Parts(binner, self._readout, self._chain, self.guard, self.counters, self.removed)
 
     def change_step(self, dt_us: int) -> None:
         """Step at another resolution from the next instant that is an edge of both bins.

@@ -1,105 +1,182 @@
 """Readouts: how the outputs of many bins become the scores of a decision.
 
-Each is one function that makes a `Readout`, and one line in the registry. Bins of unequal length
+Each is one small class, a `Readout`, and one line in the registry. Bins of unequal length
 count by their length: a bin of twice the time step is worth two.
 """
 
 import math
 from collections import deque
 from collections.abc import Callable
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from retempo.runtime.errors import ConfigError
+from retempo.runtime.errors import CheckpointError, ConfigError
 from retempo.runtime.mean_kernel import add_bin
+from retempo.runtime.saved_state import Saved, taken_array, taken_float, within
 
 Scores = NDArray[np.float64]
 Outputs = NDArray[np.float32]
-# From `y` of consecutive bins, `(bins, labels)`, and their length in microseconds to the scores
-# after each of them, `(bins, labels)`. How bins come together in a call changes nothing.
-Readout = Callable[[Outputs, int], Scores]
+_LONGEST_US = 1 << 40
 
 
-def _bin(dt_us: int, span_us: int) -> Readout:
+class Readout(Protocol):
+    """Makes scores of outputs; its state can be saved and taken back."""
+
+    def __call__(self, y: Outputs, bin_us: int) -> Scores:
+        """Return the scores after each of consecutive bins, `(bins, labels)`.
+
+        Args:
+            y: the outputs of the bins, `(bins, labels)`.
+            bin_us: their length. How bins come together in a call changes nothing.
+        """
+        ...
+
+    def save(self) -> Saved:
+        """Return a copy of the state."""
+        ...
+
+    def load(self, saved: Saved, labels: int) -> None:
+        """Go on where a saved readout stood.
+
+        Raises:
+            CheckpointError: it is the state of another readout.
+        """
+        ...
+
+
+class _Bin:
     """The output of the bin alone."""
-    del dt_us, span_us
-    return lambda y, _dt_us: y.astype(np.float64)
+
+    __slots__ = ()
+
+    def __init__(self, dt_us: int, span_us: int) -> None:
+        del dt_us, span_us
+
+    def __call__(self, y: Outputs, bin_us: int) -> Scores:
+        del bin_us
+        return y.astype(np.float64)
+
+    def save(self) -> Saved:
+        return {}
+
+    def load(self, saved: Saved, labels: int) -> None:
+        del saved, labels
 
 
-def _mean(dt_us: int, span_us: int) -> Readout:
+class _Mean:
     """The mean since the stream began: as the networks of arXiv 2411.04760 are read."""
-    del span_us
-    total: Scores = np.zeros((1, 1))
-    weight = 0.0
 
-    def read(y: Outputs, bin_us: int) -> Scores:
-        nonlocal total, weight
-        worth = bin_us / dt_us
+    __slots__ = ("_dt_us", "_total", "_weight")
+
+    def __init__(self, dt_us: int, span_us: int) -> None:
+        del span_us
+        self._dt_us = dt_us
+        self._total: Scores = np.zeros((1, 1))
+        self._weight = 0.0
+
+    def __call__(self, y: Outputs, bin_us: int) -> Scores:
+        worth = bin_us / self._dt_us
         if len(y) == 1:
             # The one bin of a live stream, without the work that many take.
-            if total.shape != y.shape:
-                total = np.zeros(y.shape)
-            weight += worth
-            return add_bin(total, y, worth, weight)
+            if self._total.shape != y.shape:
+                self._total = np.zeros(y.shape)
+            self._weight += worth
+            return add_bin(self._total, y, worth, self._weight)
         scores = y.astype(np.float64)
         if worth != 1.0:
             scores *= worth
         # One sum after the other: so they round as they do bin by bin.
-        scores[0] += total[0]
+        scores[0] += self._total[0]
         np.cumsum(scores, axis=0, out=scores)
-        total = scores[-1:].copy()
-        weights = weight + worth * np.arange(1, len(scores) + 1)[:, np.newaxis]
-        weight += worth * len(scores)
+        self._total = scores[-1:].copy()
+        weights = self._weight + worth * np.arange(1, len(scores) + 1)[:, np.newaxis]
+        self._weight += worth * len(scores)
         scores /= weights
         return scores
 
-    return read
+    def save(self) -> Saved:
+        return {"total": self._total.copy(), "weight": self._weight}
+
+    def load(self, saved: Saved, labels: int) -> None:
+        weight = taken_float(saved, "weight")
+        self._total = taken_array(saved, "total", np.float64, (1, labels if weight else 1)).copy()
+        self._weight = weight
 
 
-def _leaky(dt_us: int, span_us: int) -> Readout:
+class _Leaky:
     """Evidence that decays with the time constant `span_us`."""
-    del dt_us
-    evidence: Scores | float = 0.0
 
-    def read(y: Outputs, bin_us: int) -> Scores:
-        nonlocal evidence
-        keep = math.exp(-bin_us / span_us)
+    __slots__ = ("_evidence", "_span_us")
+
+    def __init__(self, dt_us: int, span_us: int) -> None:
+        del dt_us
+        self._span_us = span_us
+        # Of no label before the first bin.
+        self._evidence: Scores = np.zeros(0)
+
+    def __call__(self, y: Outputs, bin_us: int) -> Scores:
+        keep = math.exp(-bin_us / self._span_us)
         scores = (1.0 - keep) * y.astype(np.float64)
+        evidence: Scores | float = self._evidence if len(self._evidence) else 0.0
         for row in scores:
             row += keep * evidence
             evidence = row
-        evidence = scores[-1].copy()
+        self._evidence = scores[-1].copy()
         return scores
 
-    return read
+    def save(self) -> Saved:
+        return {"evidence": self._evidence.copy()}
+
+    def load(self, saved: Saved, labels: int) -> None:
+        evidence = taken_array(saved, "evidence", np.float64, (None,))
+        if len(evidence) not in (0, labels):
+            raise CheckpointError(f"the saved evidence is of {len(evidence)} labels, not {labels}")
+        self._evidence = evidence.copy()
 
 
-def _window(dt_us: int, span_us: int) -> Readout:
+class _Window:
     """The mean over the last `span_us`, at least one bin; a bin half within it counts whole."""
-    del dt_us
-    seen: deque[tuple[int, Scores]] = deque()
-    held_us = 0
 
-    def read(y: Outputs, bin_us: int) -> Scores:
-        nonlocal held_us
+    __slots__ = ("_held_us", "_seen", "_span_us")
+
+    def __init__(self, dt_us: int, span_us: int) -> None:
+        del dt_us
+        self._span_us = span_us
+        self._seen: deque[tuple[int, Scores]] = deque()
+        self._held_us = 0
+
+    def __call__(self, y: Outputs, bin_us: int) -> Scores:
+        seen = self._seen
         scores = y.astype(np.float64)
         for row in scores:
             seen.append((bin_us, row.copy()))
-            held_us += bin_us
-            while len(seen) > 1 and held_us - seen[0][0] / 2 >= span_us:
-                held_us -= seen.popleft()[0]
-            row[:] = sum(length * each for length, each in seen) / held_us
+            self._held_us += bin_us
+            while len(seen) > 1 and self._held_us - seen[0][0] / 2 >= self._span_us:
+                self._held_us -= seen.popleft()[0]
+            row[:] = sum(length * each for length, each in seen) / self._held_us
         return scores
 
-    return read
+    def save(self) -> Saved:
+        lengths = np.array([length for length, _ in self._seen], np.int64)
+        rows = [row for _, row in self._seen]
+        return {"lengths_us": lengths, "rows": np.stack(rows) if rows else np.zeros((0, 0))}
+
+    def load(self, saved: Saved, labels: int) -> None:
+        lengths = taken_array(saved, "lengths_us", np.int64, (None,))
+        within(lengths, "lengths_us", 1, _LONGEST_US)
+        size = len(lengths)
+        rows = taken_array(saved, "rows", np.float64, (size, labels if size else 0))
+        self._seen = deque(zip(lengths.tolist(), rows.copy(), strict=True))
+        self._held_us = int(lengths.sum())
 
 
 READOUTS: dict[str, Callable[[int, int], Readout]] = {
-    "mean": _mean,
-    "bin": _bin,
-    "leaky": _leaky,
-    "window": _window,
+    "mean": _Mean,
+    "bin": _Bin,
+    "leaky": _Leaky,
+    "window": _Window,
 }
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+from retempo.runtime.deployment import Deployment
 from retempo.runtime.feed_stream import Waiting
 from retempo.sensors.wire_header import Buffer
 
@@ -42,6 +43,10 @@ class Recorder(Protocol):
         """A stream goes no further."""
         ...
 
+    def swapped(self, new: Deployment) -> None:
+        """All streams go on by another model or time step."""
+        ...
+
 
 class Nobody:
     """A recorder that records nothing."""
@@ -64,4 +69,7 @@ class Nobody:
         """See `Recorder`."""
 
     def failed(self, stream: str, reason: str) -> None:
+        """See `Recorder`."""
+
+    def swapped(self, new: Deployment) -> None:
         """See `Recorder`."""

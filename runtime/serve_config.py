@@ -178,6 +178,16 @@ class JournalConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     files: Annotated[int, msgspec.Meta(ge=2, le=100_000)] = 8
 
 
+class CheckpointConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where the open streams are kept for a restart, and how often; not at all without a `folder`.
+
+    The folder is relative to the configuration file and belongs to this daemon alone.
+    """
+
+    folder: str | None = None
+    every: str = "1s"
+
+
 class ServeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A deployment.
 
@@ -202,3 +212,4 @@ class ServeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     control: ControlConfig = msgspec.field(default_factory=ControlConfig)
     guard: GuardConfig = msgspec.field(default_factory=GuardConfig)
     journal: JournalConfig = msgspec.field(default_factory=JournalConfig)
+    checkpoint: CheckpointConfig = msgspec.field(default_factory=CheckpointConfig)

@@ -8,9 +8,14 @@ import numpy as np
 from retempo.exporters.description import InputSpec
 from retempo.exporters.resolution import Resolution
 from retempo.exporters.step_model import StepModel, load_step
+from retempo.runtime.checkpoint_identity import engine_to_load
+from retempo.runtime.checkpointing import keep_checkpoints
+from retempo.runtime.daemon import Chore
 from retempo.runtime.deployment import Deployment
 from retempo.runtime.engine_fallback import load_engine_or
 from retempo.runtime.errors import ConfigError
+from retempo.runtime.event_log import EventLog
+from retempo.runtime.feed_server import FeedServer
 from retempo.runtime.guard_config import guard_rules
 from retempo.runtime.layout import BinLayout, Mask, geometry_of, layout_of
 from retempo.runtime.overload import Overload
@@ -58,9 +63,8 @@ def deployment_of(
     overload = _overload(config.overload)
     ladder = _ladder(model, resolution, config) if overload.policy == "coarsen" else {}
     wait_us = _read(config.engine.wait, "[engine] wait", parse_duration_us)
-    engine = load_engine_or(
-        model, resolution, config.engine.name, config.engine.fallback, fallen_back
-    )
+    engine_name = engine_to_load(config.engine.name, model, checkpoint_folder_of(config, folder))
+    engine = load_engine_or(model, resolution, engine_name, config.engine.fallback, fallen_back)
     deployment = Deployment(
         engine=engine,
         layout=_layout(model.contract.network.input, config.input.mask),
@@ -86,6 +90,25 @@ def grace_us_of(config: ServeConfig) -> int:
         ConfigError: the duration is malformed.
     """
     return _read(config.feed.grace, "[feed] grace", parse_duration_us)
+
+
+def checkpoint_folder_of(config: ServeConfig, folder: Path) -> Path | None:
+    """Return where checkpoints are kept, None where they are not."""
+    name = config.checkpoint.folder
+    return None if name is None else folder / name
+
+
+def checkpointing_of(
+    config: ServeConfig, folder: Path, log: EventLog
+) -> list[Callable[[FeedServer], Chore]]:
+    """Return the chore that keeps checkpoints, or none.
+
+    Raises:
+        ConfigError: the interval is malformed.
+    """
+    every_us = _read(config.checkpoint.every, "[checkpoint] every", parse_dt_us)
+    path = checkpoint_folder_of(config, folder)
+    return [] if path is None else [keep_checkpoints(path, every_us / 1e6, log)]
 
 
 def _overload(config: OverloadConfig) -> Overload:

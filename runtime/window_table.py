@@ -123,10 +123,10 @@ class Window:
         most_entries = layout.inputs + _MOST_ENTRIES if listed else 0
         self.inputs = np.zeros(most_entries + 1, np.int32)
         self.values: Bins = np.zeros(most_entries + 1, np.float32)
-        self._marks: Words = np.zeros((opened * parts, words), np.uint64)
-        self._filled = np.zeros(opened, np.int64)
-        self._gathered = np.zeros(layout.inputs if listed else 0, np.float32)
-        self._gathered_marks: Words = np.zeros(words, np.uint64)
+        self.marks: Words = np.zeros((opened * parts, words), np.uint64)
+        self.filled = np.zeros(opened, np.int64)
+        self.gathered = np.zeros(layout.inputs if listed else 0, np.float32)
+        self.gathered_marks: Words = np.zeros(words, np.uint64)
         self.table: Table = np.zeros(ENTRIES, np.int64)
         self.table[[LATEST, OLDEST, GIVEN]] = NO_BIN
         self.table[GATHER] = self.table[WANTED] = 1
@@ -155,10 +155,10 @@ class Window:
             layout.rows,
             layout.mask,
             self.rows,
-            self._marks,
-            self._filled,
-            self._gathered,
-            self._gathered_marks,
+            self.marks,
+            self.filled,
+            self.gathered,
+            self.gathered_marks,
             self.starts,
             self.inputs,
             self.values,

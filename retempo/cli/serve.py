@@ -37,7 +37,7 @@ def run(
     from retempo.runtime.security.limits import raise_file_limit
     from retempo.runtime.security.settings import security_of
     from retempo.runtime.serve_config import ServeConfig
-    from retempo.runtime.serving import grace_us_of
+    from retempo.runtime.serving import checkpointing_of, grace_us_of
 
     del json
     settings = load_config(config, ServeConfig)
@@ -48,7 +48,9 @@ def run(
     source = ModelSource(config, settings, log, filters_of(filter) if filter else None)
     deployment = source.first()
     journal = journal_of(settings, config.parent, deployment.engine.name, filter, log)
-    kept = () if journal is None else (lambda _server: journal,)
+    kept = [*checkpointing_of(settings, config.parent, log)]
+    if journal is not None:
+        kept.append(lambda _server: journal)
     with closing(Stop()) as stop:
         run_daemon(
             deployment,

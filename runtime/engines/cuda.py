@@ -27,9 +27,10 @@ from retempo.runtime.engine import Arrays, EngineState, Vector
 from retempo.runtime.engines.cuda_state import CudaState, Device, open_device_session, places_of
 from retempo.runtime.engines.device_graph import KEEP, total_name
 from retempo.runtime.engines.history import moved_ages
-from retempo.runtime.engines.saved import check_saved, is_spikes, saved_batch
+from retempo.runtime.engines.saved import check_saved, checked_state, is_spikes, saved_batch
 from retempo.runtime.engines.session import onnxruntime
 from retempo.runtime.errors import EngineError
+from retempo.runtime.saved_state import Saved
 from retempo.runtime.sparse_bins import SparseBins
 
 
@@ -171,6 +172,20 @@ class CudaEngine:
         check_saved(self.model, arrays, state.batch, ceil(state.resolution.lag))
         self._write(state, arrays)
         return state
+
+    def snapshot(self, state: EngineState) -> Saved:
+        """Return a copy of a state, see `Engine.snapshot`."""
+        return dict(self.save_state(state))
+
+    def restore(self, saved: Saved, resolution: Resolution | None = None) -> CudaState:
+        """Return the state that a snapshot was taken of, see `Engine.restore`.
+
+        Raises:
+            CheckpointError: it is the state of another network or resolution.
+        """
+        return self.load_state(
+            checked_state(self.model, saved, resolution or self.resolution), resolution
+        )
 
     def _write(self, state: CudaState, arrays: Arrays) -> None:
         for spec in self.model.contract.states:

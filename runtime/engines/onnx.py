@@ -18,11 +18,12 @@ from retempo.exporters.step_model import StepModel, bound_coefficients
 from retempo.runtime.engine import Arrays, EngineState, Vector
 from retempo.runtime.engines.flat import layout_of
 from retempo.runtime.engines.history import moved_ages
-from retempo.runtime.engines.saved import check_saved, is_spikes, saved_batch
+from retempo.runtime.engines.saved import check_saved, checked_state, is_spikes, saved_batch
 from retempo.runtime.engines.session import bind, open_session
 from retempo.runtime.engines.spike_ring import moved_ring, new_ring
 from retempo.runtime.engines.together import run_together
 from retempo.runtime.errors import EngineError
+from retempo.runtime.saved_state import Saved
 from retempo.runtime.sparse_bins import SparseBins
 
 # An overloaded stream goes to and fro between a few resolutions.
@@ -201,6 +202,20 @@ class OnnxEngine:
             place.of(history, state.batch)[:] = arrays[place.name]
         state.ring.extend(history[::-1])
         return state
+
+    def snapshot(self, state: EngineState) -> Saved:
+        """Return a copy of a state, see `Engine.snapshot`."""
+        return dict(self.save_state(state))
+
+    def restore(self, saved: Saved, resolution: Resolution | None = None) -> OnnxState:
+        """Return the state that a snapshot was taken of, see `Engine.restore`.
+
+        Raises:
+            CheckpointError: it is the state of another network or resolution.
+        """
+        return self.load_state(
+            checked_state(self.model, saved, resolution or self.resolution), resolution
+        )
 
     def coefficients(self, resolution: Resolution) -> Vector:
         """Return every coefficient of a resolution, one behind the other in the graph's order."""

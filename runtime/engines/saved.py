@@ -1,9 +1,15 @@
 """Saved states by the contract's names: what every engine checks before it takes one."""
 
+from math import ceil
+
+import numpy as np
+
 from retempo.exporters.contract import StateSpec
+from retempo.exporters.resolution import Resolution
 from retempo.exporters.step_model import StepModel
 from retempo.runtime.engine import Arrays
-from retempo.runtime.errors import EngineError
+from retempo.runtime.errors import CheckpointError, EngineError
+from retempo.runtime.saved_state import Saved, taken_array
 
 
 def is_spikes(spec: StateSpec) -> bool:
@@ -46,3 +52,21 @@ def check_saved(model: StepModel, arrays: Arrays, batch: int, lag: int) -> None:
         if spec.name not in arrays or arrays[spec.name].shape != wanted:
             found = arrays[spec.name].shape if spec.name in arrays else "nothing"
             raise EngineError(f"saved state {spec.name} is {found}, expected {wanted}")
+
+
+def checked_state(model: StepModel, saved: Saved, resolution: Resolution) -> Arrays:
+    """Return the state of one stream that a checkpoint holds by the contract's names.
+
+    Raises:
+        CheckpointError: a tensor is missing, unknown, of another shape, or not finite.
+    """
+    specs = model.contract.states
+    strange = sorted(set(saved) - {spec.name for spec in specs})
+    if strange:
+        raise CheckpointError(f"{model.name} has no state {strange[0]}; it is another network's")
+    arrays = {}
+    for spec in specs:
+        shape = shape_of(spec, 1)
+        wanted = (ceil(resolution.lag), *shape) if is_spikes(spec) else shape
+        arrays[spec.name] = taken_array(saved, spec.name, np.float32, wanted)
+    return arrays

@@ -4,11 +4,12 @@ from functools import cache
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import onnx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 from retempo.exporters.contract import METADATA_KEY
 from retempo.exporters.description import GridSpec
@@ -193,6 +194,21 @@ def test_weights_in_another_file_are_refused(content: bytes) -> None:
     tensor.external_data.add(key="location", value="../../etc/passwd")
     with pytest.raises(ContractError, match=r"keeps .* in another file"):
         parse_step(model.SerializeToString(), "m.onnx")
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_weights_that_are_not_finite_are_refused_by_name(content: bytes, value: float) -> None:
+    names = [t.name for t in onnx.load_model_from_string(content).graph.initializer]
+    weights = [name for name in names if name.endswith((".W", ".V"))]
+    assert len(weights) == 5
+    for name in weights:
+        model = onnx.load_model_from_string(content)
+        (tensor,) = (each for each in model.graph.initializer if each.name == name)
+        numbers = numpy_helper.to_array(tensor).copy()
+        numbers.reshape(-1)[-1] = value
+        tensor.CopyFrom(numpy_helper.from_array(numbers, name))
+        with pytest.raises(ContractError, match=f"m.onnx: the weights {name} hold NaN"):
+            parse_step(model.SerializeToString(), "m.onnx")
 
 
 def test_a_data_type_that_onnx_has_not_is_refused(content: bytes) -> None:

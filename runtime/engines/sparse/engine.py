@@ -15,6 +15,7 @@ from retempo.runtime.engines.sparse.arena import LOADED, RESULT
 from retempo.runtime.engines.sparse.entry import BAD_BINS, ENTRY, STEP, WAKE
 from retempo.runtime.engines.sparse.lists import check_lists
 from retempo.runtime.engines.sparse.memory import Memory
+from retempo.runtime.engines.sparse.memory_saved import load_memory, save_memory
 from retempo.runtime.engines.sparse.program import (
     NEURONS,
     SPIKES_AT,
@@ -25,6 +26,7 @@ from retempo.runtime.engines.sparse.program import (
 )
 from retempo.runtime.engines.sparse.tuning import Tuning, tuning_of
 from retempo.runtime.errors import EngineError
+from retempo.runtime.saved_state import Saved
 from retempo.runtime.sparse_bins import SparseBins
 
 # How many resolutions an engine keeps at hand, so that going to and fro costs little.
@@ -214,6 +216,21 @@ class SparseEngine:
                 if (history[age - 1] > 1.0).any():
                     youngest = min(youngest or age, age)
         memory.load(often, youngest)
+        return state
+
+    def snapshot(self, state: EngineState) -> Saved:
+        """Return a copy of a state, asleep or awake, see `Engine.snapshot`."""
+        assert isinstance(state, SparseState)  # noqa: S101
+        return save_memory(state.memory)
+
+    def restore(self, saved: Saved, resolution: Resolution | None = None) -> SparseState:
+        """Return the state that a snapshot was taken of, see `Engine.restore`.
+
+        Raises:
+            CheckpointError: it is the state of another network or resolution.
+        """
+        state = self.new_state(1, resolution)
+        load_memory(state.memory, state.tuning, saved)
         return state
 
     def _variables(self) -> list[tuple[str, slice, tuple[int, int]]]:
