@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -69,7 +69,7 @@ def guarded(chunks: Sequence[EventChunk], rules: GuardRules, *, resumed: bool = 
             guard = Guard(rules, GRID_US)
             guard.load(saved)
         came += len(chunk)
-        held = np.size(guard.save().get("t_us", ()))
+        held = len(cast("Any", guard.save().get("t_us", ())))
         assert held < rules.confirm
         assert came == len(judged.admitted) + judged.late + judged.invalid + held
     gather([guard.end()], judged)

@@ -25,7 +25,6 @@ from retempo.runtime.feed import Ended, Reply
 from retempo.runtime.feed_server import Delivery, FeedServer
 from retempo.runtime.guard import GuardRules
 from retempo.runtime.journal import Journal
-from retempo.runtime.journal_config import parse_bytes
 from retempo.runtime.journal_format import Begin, Failed, Opened, Shed, Taken, journal_files
 from retempo.runtime.journal_reader import Broken, read_journal
 from retempo.runtime.journal_replay import JournalReplay, replay_journal
@@ -402,9 +401,3 @@ def test_records_hold_what_was_done_in_its_order(tmp_path: Path) -> None:
     ]
     assert len(taken) + len(shed) == 100
     assert [sequence for sequence, *_ in shed] == sorted(sequence for sequence, *_ in shed)
-
-
-def test_a_size_is_read_with_its_unit() -> None:
-    assert parse_bytes("64MiB") == 1 << 26
-    with pytest.raises(ConfigError, match="a size such as 64MiB or 1GiB, got '64'"):
-        parse_bytes("64")
