@@ -15,6 +15,7 @@ import pytest
 from llvmlite import binding
 
 from retempo.runtime.engines.sparse import ahead, compiling, entry, views
+from retempo.runtime.engines.sparse import callable as callable_
 from retempo.runtime.engines.sparse.ahead import Ahead
 from retempo.runtime.engines.sparse.compiling import Part, object_code, part
 from retempo.runtime.engines.sparse.relay import RELAY
@@ -52,10 +53,7 @@ def compiled(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def result_of(kernel: Ahead, a: int, b: int) -> int:
-    room = np.zeros(2, np.int64)
-    at = room.ctypes.data
-    assert kernel.call(at, at + 8, a, b) == 0
-    return int(room[0])
+    return kernel.call(a, b)
 
 
 def test_object_code_is_kept_and_linked_from_then_on(folder: Path, compiled: list[str]) -> None:
@@ -63,6 +61,19 @@ def test_object_code_is_kept_and_linked_from_then_on(folder: Path, compiled: lis
     assert [each.name for each in folder.iterdir()] == [Ahead(triple, SOURCES).path.name]
     assert result_of(Ahead(triple, SOURCES), 1, 1) == 4
     assert compiled == ["triple"]
+
+
+def test_a_call_takes_as_many_whole_numbers_as_the_kernel(folder: Path) -> None:
+    call: Any = Ahead(triple, SOURCES).call
+    assert call(-(2**62) // 3, 1) == 3 * (-(2**62) // 3) + 1
+    for wrong in [(), (1,), (1, 2, 3)]:
+        with pytest.raises(TypeError, match="a kernel takes 2 whole numbers"):
+            call(*wrong)
+    with pytest.raises(TypeError):
+        call(1.5, 2)
+    with pytest.raises(OverflowError):
+        call(2**64, 2)
+    assert call(1, 2) == 5
 
 
 def damaged(made: bytes, other: bytes) -> Iterator[bytes]:
@@ -159,13 +170,13 @@ def test_another_source_is_another_file(
 ) -> None:
     """Of the kernel, and of what compiles it."""
     paths = {Ahead(triple, SOURCES).path}
-    for number, module in enumerate([*SOURCES, ahead, compiling, views]):
+    for number, module in enumerate([*SOURCES, ahead, callable_, compiling, views]):
         changed = tmp_path / f"{number}.py"
         changed.write_bytes(Path(str(module.__file__)).read_bytes() + b"#")
         with monkeypatch.context() as patch:
             patch.setattr(module, "__file__", str(changed))
             paths.add(Ahead(triple, SOURCES).path)
-    assert len(paths) == 5
+    assert len(paths) == 6
 
 
 @pytest.mark.parametrize("kernel", [entry.ENTRY, RELAY], ids=["entry", "relay"])

@@ -6,7 +6,6 @@ addresses among them, needs nothing of it: its object code is kept beside Numba'
 all that it was made from, and linked in 15 ms.
 """
 
-import ctypes
 import hashlib
 import sys
 import tempfile
@@ -29,8 +28,10 @@ from numba.core.caching import (
     UserWideCacheLocator,
 )
 
+from retempo.runtime.engines.sparse import callable as callable_
 from retempo.runtime.engines.sparse import compiling, views
-from retempo.runtime.engines.sparse.compiling import ENTRY, machine_of, object_code
+from retempo.runtime.engines.sparse.callable import ENTRY, callable_at
+from retempo.runtime.engines.sparse.compiling import machine_of, object_code
 from retempo.runtime.engines.sparse.views import DATA_AT
 
 _DIGEST = hashlib.sha256().digest_size
@@ -42,8 +43,7 @@ CONFIG: Any = config
 class Ahead:
     """A kernel of whole numbers, `int64` each, compiled when it is first needed, or linked.
 
-    The caller gives the call room for its result: `call(result, exception, *arguments)`, both the
-    address of a word, of which the first holds the result afterwards. The GIL is free meanwhile.
+    `call(*arguments)` returns its result; the GIL is free meanwhile.
     """
 
     def __init__(self, kernel: Callable[..., int], sources: Sequence[ModuleType]) -> None:
@@ -53,9 +53,9 @@ class Ahead:
         """
         self._kernel = kernel
         self._arguments: int = kernel.__code__.co_argcount
-        self._sources = (*sources, sys.modules[__name__], compiling, views)
+        self._sources = (*sources, sys.modules[__name__], callable_, compiling, views)
         self._lock = threading.Lock()
-        self._linked: tuple[Call, object] | None = None
+        self._linked: Call | None = None
 
     @property
     def call(self) -> Call:
@@ -63,7 +63,7 @@ class Ahead:
         with self._lock:
             if self._linked is None:
                 self._linked = self._link()
-            return self._linked[0]
+            return self._linked
 
     @property
     def folder(self) -> Path:
@@ -84,7 +84,7 @@ class Ahead:
         """
         return self.folder / self._name(self._origin())
 
-    def _link(self) -> tuple[Call, object]:
+    def _link(self) -> Call:
         origin = self._origin()
         name = self._name(origin)
         try:
@@ -98,7 +98,7 @@ class Ahead:
             code = object_code(self._kernel, self._arguments)
             if folder is not None:
                 _write(folder / name, origin, code)
-        return _linked(code, self._arguments)
+        return _linked(code)
 
     def _folders(self, writable: Path | None) -> Iterator[Path]:
         """Yield where it may lie: where Numba looks for folders, up to the first one to write to.
@@ -169,12 +169,9 @@ def _seal(origin: bytes, code: bytes) -> bytes:
     return hashlib.sha256(origin + code).digest()
 
 
-def _linked(code: bytes, arguments: int) -> tuple[Call, object]:
-    """Return the kernel in object code, and what must live as long as it."""
+def _linked(code: bytes) -> Call:
+    """Return the kernel in object code."""
     compiler = binding.create_lljit_compiler(machine_of())
     library = binding.JITLibraryBuilder().add_object_img(code)
     tracker = library.add_current_process().export_symbol(ENTRY).link(compiler, ENTRY)
-    word = ctypes.c_int64
-    # Numba's convention: room for the result, room for an exception, the arguments.
-    entry = ctypes.CFUNCTYPE(ctypes.c_int32, word, word, *[word] * arguments)(tracker[ENTRY])
-    return entry, (compiler, tracker)
+    return callable_at(tracker[ENTRY], (tracker, compiler))

@@ -23,8 +23,6 @@ Doubles = NDArray[np.float64]
 
 # What the table holds: sizes and where the streams stand, then the addresses.
 (
-    RESULT,
-    EXCEPTION,
     BATCH,
     LAYERS,
     INPUTS_OF_BIN,
@@ -63,7 +61,7 @@ Doubles = NDArray[np.float64]
     AT_CARRIED,
     AT_ABOVE,
     ENTRIES,
-) = range(40)
+) = range(38)
 
 # Rows of the scratch `sums`.
 HEARD, YOUNGER, MAP, FROM_BIN, FROM_LAYER, RISEN, SUMS = range(7)

@@ -35,7 +35,7 @@ from numba.core.untyped_passes import (
     TranslateByteCode,
 )
 
-ENTRY = "retempo_entry"
+from retempo.runtime.engines.sparse.callable import ENTRY, KERNEL, entry_code
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -126,7 +126,7 @@ def part(**options: Any) -> Callable[[F], F]:
 
 
 def object_code(kernel: Callable[..., int], arguments: int) -> bytes:
-    """Compile a kernel of whole numbers; the object code depends on nothing but the C library."""
+    """Compile a kernel of whole numbers; it depends on the C library and on Python's alone."""
     with global_compiler_lock, _no_collection():
         compiler: Any = part()(kernel)
         compiler.compile((types.int64,) * arguments)
@@ -134,10 +134,11 @@ def object_code(kernel: Callable[..., int], arguments: int) -> bytes:
         module = binding.parse_assembly(f'target triple = "{binding.get_process_triple()}"')
         for code in _together(result.library):
             module.link_in(code, preserve=True)
+    named = module.get_function(result.fndesc.llvm_func_name)
+    named.name = KERNEL
+    module.link_in(binding.parse_assembly(entry_code(arguments)))
     for each in (*module.functions, *module.global_variables):
-        if each.name == result.fndesc.llvm_func_name:
-            each.name = ENTRY
-        elif not each.is_declaration:
+        if not each.is_declaration and each.name != ENTRY:
             each.linkage = "internal"
     machine = machine_of()
     options = binding.create_pipeline_tuning_options(speed_level=3)

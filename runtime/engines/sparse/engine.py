@@ -11,7 +11,7 @@ from retempo.exporters.step_model import StepModel, network_of
 from retempo.runtime.engine import Arrays, EngineState, Vector
 from retempo.runtime.engines.history import moved_ages
 from retempo.runtime.engines.saved import check_saved, saved_batch
-from retempo.runtime.engines.sparse.arena import LOADED, RESULT
+from retempo.runtime.engines.sparse.arena import LOADED
 from retempo.runtime.engines.sparse.entry import BAD_BINS, ENTRY, STEP, WAKE
 from retempo.runtime.engines.sparse.lists import check_lists
 from retempo.runtime.engines.sparse.memory import Memory
@@ -46,8 +46,7 @@ class SparseState:
         # What `run` returns; it grows with the longest run.
         self.ys: Vector = np.zeros((1, self.y.shape[1]), np.float32)
         self._call = ENTRY.call
-        self._room = (self.memory.address, self.memory.address + 8, self.memory.address)
-        self._result = self.memory.table[RESULT : RESULT + 1]
+        self._table = self.memory.address
 
     @property
     def x(self) -> Vector:
@@ -61,14 +60,13 @@ class SparseState:
 
     def step(self) -> None:
         """Step all streams by `x`."""
-        self._call(*self._room, 0, 0, 0, 0, 0, STEP)
-        if not self._result.item():
+        if not self._call(self._table, 0, 0, 0, 0, 0, STEP):
             self.memory.plan(self.tuning.plan)
-            self._call(*self._room, 0, 0, 0, 0, 0, STEP)
+            self._call(self._table, 0, 0, 0, 0, 0, STEP)
 
     def wake(self) -> None:
         """Bring what sleeps up to date: `memory.values` are those of now."""
-        self._call(*self._room, 0, 0, 0, 0, 0, WAKE)
+        self._call(self._table, 0, 0, 0, 0, 0, WAKE)
 
     def run(self, lists: SparseBins) -> int:
         """Step the one stream by bins into `ys`; returns how many are done, or `BAD_BINS`."""
@@ -77,8 +75,7 @@ class SparseState:
             self.ys = np.zeros((max(bins, 2 * len(self.ys)), self.y.shape[1]), np.float32)
         arrays = id(lists.starts), id(lists.inputs), id(lists.values), id(self.ys)
         while True:
-            self._call(*self._room, *arrays, done, bins)
-            done = self._result.item()
+            done = self._call(self._table, *arrays, done, bins)
             if done in (bins, BAD_BINS):
                 return done
             self.memory.plan(self.tuning.plan)

@@ -56,7 +56,6 @@ from retempo.runtime.engines.sparse.relay import RELAY, sizes_of
 from retempo.runtime.engines.sparse.silence import Plan, is_restful
 from retempo.runtime.engines.sparse.tuning import Tuning
 
-_WORD = 8
 _SILENCES = (AT_BOUNDS, AT_POWERS)
 
 
@@ -133,8 +132,7 @@ class Memory:
             *(sizes, self.program.layers, ring, loads, counts),
             *(self.ring, often, self.counts, self._sums[0]),
         )
-        RELAY.call(self.address, self.address + _WORD, *(id(each) for each in arrays))
-        self.load(often, int(self.table[0]))
+        self.load(often, RELAY.call(*(id(each) for each in arrays)))
 
     def load(self, often: Floats, youngest: int) -> None:
         """Take how often each spike of the ring counts; none is younger that counts twice."""
