@@ -123,7 +123,7 @@ def decode_contract(text: str, model: str) -> Contract:
             )
         contract = msgspec.json.decode(text, type=Contract)
         check_network(contract.network)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise ContractError(f"{model} carries a damaged contract: {error}") from error
     except NetworkError as error:
         raise ContractError(f"{model} carries a contract that cannot be kept: {error}") from error

@@ -140,7 +140,7 @@ def _check_tensor(tensor: TensorProto, name: str, limits: Limits) -> int:
     return size
 
 
-def _names(graph: GraphProto) -> Iterable[str]:
+def _names(graph: GraphProto) -> Iterable[str | bytes]:
     yield graph.name
     for node in graph.node:
         yield from (node.name, *node.input, *node.output)
@@ -148,8 +148,10 @@ def _names(graph: GraphProto) -> Iterable[str]:
         yield value.name
 
 
-def _check_names(names: Iterable[str], name: str) -> None:
+def _check_names(names: Iterable[str | bytes], name: str) -> None:
     for each in names:
+        if not isinstance(each, str):  # what is no UTF-8 comes as it is
+            raise OperatorError(f"{name} holds the name {each!r:.40}, which is no UTF-8 text")
         parts = each.replace("\\", "/").split("/")
         if len(each) > _LONGEST_NAME or ".." in parts or not each.isprintable():
             raise OperatorError(

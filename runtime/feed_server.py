@@ -86,7 +86,7 @@ class FeedServer:
         self._finished = FinishedStreams()
         self._recorder = recorder or Nobody()
         self._ended: list[tuple[bytes, Ended]] = []
-        self._rounds = Rounds(deployment, self._decided, self, log, self._recorder)
+        self._rounds = Rounds(deployment, publish, self, log, self._recorder)
         self._told_us = deployment.clock_us()
 
     def receive(self, owner: bytes, frames: Sequence[Buffer]) -> None:
@@ -227,6 +227,7 @@ class FeedServer:
         now_us = self._deployment.clock_us()
         for stream in streams:
             stream.gone_us = now_us
+            stream.pipeline.epoch = stream.decided_as
             stream.pipeline.on_jump = partial(self._jumped, stream.name)
             self._streams[stream.name] = stream
             self.report.streams += 1
@@ -281,7 +282,8 @@ class FeedServer:
             run=run,
             place=replace(inbox),
         )
-        self._recorder.opened(stream.name, header)
+        pipeline.epoch = stream.decided_as
+        self._recorder.opened(stream.name, header, pipeline.epoch)
         pipeline.on_jump = partial(self._jumped, stream.name)
         self._rounds.begin(stream, self._streams.values())
         self._streams[message.stream] = stream
@@ -356,11 +358,6 @@ class FeedServer:
         self._told_us = self._deployment.clock_us()
         return [stream for stream in self._streams.values() if self._credit(stream) == "gone"]
 
-    def _decided(self, decision: Decision) -> None:
-        """Publish a decision, as one of its stream's run."""
-        stream = self._streams[decision.stream]
-        self._publish(msgspec.structs.replace(decision, epoch=stream.decided_as))
-
     def _finish(self, stream: FeedStream, arrived_us: float, *, ended: bool = False) -> bool:
         """Step what is open, publish the final decision and check the counters."""
         pipeline = stream.pipeline
@@ -371,11 +368,11 @@ class FeedServer:
                 decisions = pipeline.decide(block, y, took_us, arrived_us)
                 stream.timings.note(block.dt_us, len(y), took_us, decisions)
                 for decision in decisions:
-                    self._decided(decision)
+                    self._publish(decision)
             final = pipeline.end(arrived_us)
             if final is not None:
                 stream.timings.decisions += 1
-                self._decided(final)
+                self._publish(final)
         except Exception as error:  # noqa: BLE001  (one bad stream must not end the others)
             self.failed(stream, error)
             return False

@@ -122,7 +122,7 @@ class Journal:
             raise ConfigError(f"[journal] folder {folder}: {error.strerror or error}") from error
         self._writer = JournalWriter(numbered)
 
-    def opened(self, stream: str, header: Buffer) -> None:
+    def opened(self, stream: str, header: Buffer, epoch: int) -> None:
         """See `Recorder`; a journal that was stopped is tried again."""
         if self._stopped and self._clock_s() - self._refused_s >= _REST_S:
             self._stopped = False
@@ -130,7 +130,7 @@ class Journal:
         if not self._stopped:
             self._runs[stream] = self._next_run
             self._next_run += 1
-        self._record(stream, lambda run: Opened(run, bytes(header)))
+        self._record(stream, lambda run: Opened(run, bytes(header), epoch))
 
     def taken(self, stream: str, message: Waiting) -> None:
         """See `Recorder`."""

@@ -126,6 +126,7 @@ class _Replay:
         result = ReplayedStream(stream=message.stream, epoch=message.epoch)
         self._done.streams.append(result)
         pipeline = self._deployment.open(message.stream, message.geometry)
+        pipeline.epoch = opened.epoch
         self._runs[opened.run] = _Run(pipeline, result)
 
     def _act(self, record: Taken | Shed | Changed | Ended | Failed) -> None:

@@ -81,6 +81,8 @@ class Pipeline:
     ) -> None:
         self.counters = Counters()
         self.removed: dict[str, int] = {}
+        # The run of the stream that its decisions name.
+        self.epoch = 0
         self._chain = chain
         self._engine = engine
         self._stream = stream
@@ -445,5 +447,6 @@ class Pipeline:
             step_us=step_us,
             counters=self.counters.as_dict(),
             final=final,
+            epoch=self.epoch,
             model=by.model,
         )

@@ -19,8 +19,8 @@ class Recorder(Protocol):
         """Whether messages are to be kept as they came until they are taken."""
         ...
 
-    def opened(self, stream: str, header: Buffer) -> None:
-        """A stream has been opened by the message of that header."""
+    def opened(self, stream: str, header: Buffer, epoch: int) -> None:
+        """A stream has been opened by the message of that header; decisions carry `epoch`."""
         ...
 
     def taken(self, stream: str, message: Waiting) -> None:
@@ -53,7 +53,7 @@ class Nobody:
 
     keeps_frames = False
 
-    def opened(self, stream: str, header: Buffer) -> None:
+    def opened(self, stream: str, header: Buffer, epoch: int) -> None:
         """See `Recorder`."""
 
     def taken(self, stream: str, message: Waiting) -> None:

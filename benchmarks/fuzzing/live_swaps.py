@@ -85,9 +85,10 @@ def swap_all(folder: Path, whole: bytes, contents: list[bytes]) -> Live:
     (folder / "serve.toml").write_text(_CONFIG)
     live = Live()
     command = [sys.executable, "-m", "retempo.cli", "serve", "serve.toml"]
-    with subprocess.Popen(
-        command, cwd=folder, stdout=subprocess.PIPE, stderr=(folder / "log").open("wb")
-    ) as daemon:
+    with (
+        (folder / "log").open("wb") as log,
+        subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=log) as daemon,
+    ):
         try:
             assert daemon.stdout is not None
             feed = json.loads(daemon.stdout.readline())["feed"]

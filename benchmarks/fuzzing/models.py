@@ -15,8 +15,19 @@ Model = onnx.ModelProto
 Mutation = Callable[[Model, random.Random], None]
 _ODD_NAMES = ("../../etc/passwd", "/etc/passwd", "a\0b", "x" * 2_000, "", "..\\..\\x", "\x1b[2J")
 _ODD_NUMBERS: tuple[object, ...] = (
-    *(-1, 0, 1, 2**31, 2**40, 2**63 - 1, -(2**63), 1e308, float("-0")),
-    *(None, "x", [], {}),
+    -1,
+    0,
+    1,
+    2**31,
+    2**40,
+    2**63 - 1,
+    -(2**63),
+    1e308,
+    float("-0"),
+    None,
+    "x",
+    [],
+    {},
 )
 _FOREIGN = ("Loop", "If", "Scan", "Identity", "Constant", "RandomNormal", "MatMulInteger", "Nope")
 _MOST_BYTES = 64

@@ -52,9 +52,8 @@ def subgraph(model: Model) -> None:
 
 
 def hidden_tensor(model: Model) -> None:
-    tensor = onnx.TensorProto(
-        name="t", data_type=1, dims=[1], data_location=onnx.TensorProto.EXTERNAL
-    )
+    tensor = onnx.TensorProto(name="t", data_type=1, dims=[1])
+    tensor.data_location = TensorProto.EXTERNAL
     tensor.external_data.add(key="location", value="/etc/passwd")
     model.graph.node[0].attribute.append(helper.make_attribute("value", tensor))
 

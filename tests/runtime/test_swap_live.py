@@ -5,7 +5,6 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +12,7 @@ import pytest
 from retempo.exporters.description import GridSpec
 from retempo.runtime.binner import Binner
 from retempo.runtime.decision import Decision
+from retempo.runtime.pipeline import Pipeline
 from retempo.runtime.publish_report import PublishReport
 from retempo.runtime.publisher import publish
 from retempo.runtime.subscriber import Decisions
@@ -82,12 +82,11 @@ class Stream:
 
 
 def joined(chunks: Sequence[EventChunk]) -> EventChunk:
-    def column(name: str) -> Any:
-        return np.concatenate([getattr(chunk, name) for chunk in chunks])
-
-    return EventChunk(
-        column("t_us"), chunks[-1].t_end_us, x=column("x"), y=column("y"), on=column("on")
+    t_us, x, y, on = (
+        np.concatenate([getattr(chunk, name) for chunk in chunks])
+        for name in ("t_us", "x", "y", "on")
     )
+    return EventChunk(t_us, chunks[-1].t_end_us, x=x, y=y, on=on)
 
 
 def under_load(daemon: Daemon, act: Callable[[threading.Event], object]) -> list[Stream]:
@@ -141,6 +140,11 @@ def check_whole(stream: Stream) -> None:
     assert counters["steps"] == len(bins)
 
 
+def begin(pipeline: Pipeline, edge_us: int) -> None:
+    assert isinstance(pipeline._binner, Binner)
+    pipeline._binner.begin(edge_us)
+
+
 def parted(chunk: EventChunk, edge_us: int) -> list[EventChunk]:
     return cut(chunk, [int(np.searchsorted(chunk.t_us, edge_us))])
 
@@ -171,8 +175,7 @@ def test_a_swap_under_load_parts_every_stream_at_one_edge(folder: Path) -> None:
         expected = decided(old.open("x", GRID), [replace(first, t_end_us=edge_us)])
         assert essence(before) == essence(expected[:-1])
         heir = new.open("x", GRID)
-        assert isinstance(heir._binner, Binner)
-        heir._binner.begin(edge_us)
+        begin(heir, edge_us)
         assert essence(after) == essence(decided(heir, [second]))
 
 
@@ -207,8 +210,7 @@ def test_another_step_on_sighup_carries_every_state(folder: Path) -> None:
         saved = old.engine.save_state(source.state)
         heir.state = new.engine.load_state(saved, new.engine.resolution)
         heir._readout = source._readout
-        assert isinstance(heir._binner, Binner)
-        heir._binner.begin(edge_us)
+        begin(heir, edge_us)
         assert essence(after) == essence(decided(heir, [second]))
 
 
