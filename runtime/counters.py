@@ -75,4 +75,5 @@ class Counters:
             "gaps": self.gaps,
             "steps": self.steps,
             "switches": self.switches,
+            "jumps": self.jumps,
         }

@@ -42,6 +42,7 @@ class CountingPipeline:
     def __init__(self, stream: str) -> None:
         self.counters = Counters()
         self.removed: dict[str, int] = {}
+        self.epoch = 0
         self._stream = stream
         self._sequence = 0
         self._next: int | None = None
@@ -113,6 +114,7 @@ class CountingPipeline:
             step_us=0.0,
             counters=self.counters.as_dict(),
             final=final,
+            epoch=self.epoch,
         )
 
 
