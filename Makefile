@@ -4,6 +4,7 @@
 # make format  mend the style
 # make bench   measure against rivals (makes .venv-bench, a quarter of an hour and more)
 # make bench-check  the ratios anew, against the committed ones; a few minutes
+# make soak     the slow proofs: kill -9, loads, fuzz, silence; an hour, or QUICK=1 for a look
 # make gpu-check  prove the engine of a GPU where there is one; says why where there is none
 # make bench-adaptation  accuracy at any time step; quick, or FULL=1 for hours of it; resumes
 # make demo-assets  train the demonstration's network anew and record its camera
@@ -19,7 +20,7 @@ BENCH := .venv-bench
 DATA_ROOT ?= ../shared/data
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-assets test check format bench bench-check gpu-check bench-adaptation clean
+.PHONY: help demo demo-assets test check format bench bench-check soak gpu-check bench-adaptation clean
 
 help:
 	@sed -n '/^#/s/^# //p;/^PYTHON/q' Makefile
@@ -52,6 +53,9 @@ bench: $(BENCH)/.made
 
 bench-check: $(BENCH)/.made
 	$(BENCH)/bin/python -m benchmarks.performance --check --data-root $(DATA_ROOT)
+
+soak: $(VENV)/.full
+	$(BIN)/python -m benchmarks.reliability $(if $(QUICK),--quick --out /tmp/retempo-soak)
 
 gpu-check: $(VENV)/.light
 	$(BIN)/python -m benchmarks.gpu_check

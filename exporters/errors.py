@@ -19,3 +19,11 @@ class UnfitError(AdaptationError):
 
 class ContractError(ExportError):
     """A model file carries no time contract, or one that its graph does not keep."""
+
+
+class ManifestError(ExportError):
+    """A model's bytes are not those of its manifest, or the manifest is missing or damaged."""
+
+
+class OperatorError(ExportError):
+    """A model file holds what no exporter of Retempo writes."""

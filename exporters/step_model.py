@@ -1,6 +1,7 @@
 """Read a model file: a graph and the contract that it must keep."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from onnx import TensorProto, numpy_helper
 from retempo.exporters.adaptation import method_named
 from retempo.exporters.contract import METADATA_KEY, SCAN_KEY, Contract, decode_contract
 from retempo.exporters.errors import AdaptationError, ContractError
+from retempo.exporters.manifest import IDENTITY_DIGITS, Summary, digest_of, seal
 from retempo.exporters.network import Network, check, weight_shapes
 from retempo.exporters.neurons import neuron_named
 from retempo.exporters.resolution import Resolution, check_dt_us, resolve
@@ -28,11 +30,20 @@ _INVALID = (onnx.checker.ValidationError, onnx.shape_inference.InferenceError, V
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StepModel:
-    """A checked model: the file's bytes for an engine, and the contract that they keep."""
+    """A checked model: the file's bytes for an engine, and the contract that they keep.
+
+    `sha256` is that of the bytes, `identity` its first digits.
+    """
 
     name: str
     content: bytes
     contract: Contract
+    sha256: str = ""
+
+    @property
+    def identity(self) -> str:
+        """What a decision names the model by."""
+        return self.sha256[:IDENTITY_DIGITS]
 
     @property
     def dt_us(self) -> int:
@@ -106,9 +117,36 @@ def parse_step(content: bytes, name: str) -> StepModel:
     except _INVALID as error:
         reason = str(error).strip().splitlines()[0]
         raise ContractError(f"{name} is no valid ONNX graph: {reason}") from error
-    step = StepModel(name, content, contract)
+    step = StepModel(name, content, contract, digest_of(content))
     _check_coefficients(model.graph, step)
     return step
+
+
+def seal_step(path: Path, step: StepModel, made_by: str, now: datetime) -> Path:
+    """Write the manifest of a model beside it; returns its path.
+
+    Raises:
+        ManifestError: it cannot be written.
+    """
+    network, resolution = step.contract.network, step.contract.resolution
+    summary = Summary(
+        source_dt_us=network.source_dt_us,
+        target_dt_us=resolution.target_dt_us,
+        method=resolution.method,
+        inputs=network.input.size,
+        labels=len(network.labels),
+    )
+    return seal(path, step.content, made_by, now, summary)
+
+
+def same_network(one: StepModel, other: StepModel) -> bool:
+    """Return whether two models are one network, whatever resolution they were exported at."""
+    if one.content == other.content:
+        return True
+    if one.contract.network != other.contract.network:
+        return False
+    ours, theirs = network_of(one).weights, network_of(other).weights
+    return all(np.array_equal(ours[name], theirs[name]) for name in ours)
 
 
 def network_of(model: StepModel) -> Network:

@@ -2,16 +2,20 @@
 
 from collections.abc import Iterator
 
-from retempo.runtime.binning import FOREVER, NO_BIN, Events, events_of
+from retempo.runtime.binning import FOREVER, LATEST, NO_BIN, OLDEST, Events, events_of
 from retempo.runtime.counters import Counters
 from retempo.runtime.errors import InputError
-from retempo.runtime.layout import BinLayout
-from retempo.runtime.sparse_bins import Block, SparseBins
+from retempo.runtime.layout import BinLayout, Bins, geometry_of
+from retempo.runtime.sparse_bins import NO_BINS, Block, SparseBins
 from retempo.runtime.window import advance, drain
 from retempo.runtime.window_table import (
+    BEGUN,
     FIRST,
+    GATHER,
+    GIVEN,
     IN_GAP,
     NO_TIME_US,
+    PATIENCE,
     POSITION,
     STARTED,
     T_END,
@@ -23,6 +27,7 @@ from retempo.runtime.window_table import (
 )
 from retempo.sensors.events import EventChunk
 from retempo.sensors.evt import Packed
+from retempo.sensors.pieces import no_events
 
 # Longer than any silence worth stepping: by then every state has come to rest.
 SILENCE_US = 600_000_000
@@ -50,11 +55,12 @@ class Binner:
     ) -> None:
         self.dt_us = dt_us
         self._counters = counters
-        self._window = Window(
+        self.window = Window(
             layout, dt_us, lateness_us, silence_us, listed=True, window_bytes=window_bytes
         )
-        self._table = self._window.table
+        self._table = self.window.table
         self._told = self._table[:TOLD]
+        self._began = NO_BIN
 
     def gather(self, n: int) -> None:
         """From its next edge on, close `n` bins as one, by the bin mode of the network's input.
@@ -67,7 +73,7 @@ class Binner:
         Raises:
             InputError: `n` is not 1 or more, or the bin mode `max` counts units that straddle bins.
         """
-        spec = self._window.layout.spec
+        spec = self.window.layout.spec
         if not 1 <= n <= FOREVER // self.dt_us:
             raise InputError(f"at least 1 bin of {self.dt_us} us is closed at a time, got {n}")
         if n > 1 and spec.bin_mode == "max" and self.dt_us % spec.bin_unit_us:
@@ -78,12 +84,64 @@ class Binner:
             )
         self._table[WANTED] = n
 
+    @property
+    def layout(self) -> BinLayout:
+        """How addresses map to inputs."""
+        return self.window.layout
+
+    @property
+    def begun(self) -> bool:
+        """Whether an event has been binned."""
+        return bool(self._table[LATEST] != NO_BIN)
+
+    @property
+    def binned_since(self) -> bool:
+        """Whether an event has been binned at or after where it began, see `begin`."""
+        return bool(self._table[LATEST] >= self._began)
+
+    @property
+    def gathers(self) -> bool:
+        """Whether more than one bin is closed as one, or shall be."""
+        return bool(self._table[GATHER] != 1 or self._table[WANTED] != 1)
+
+    @property
+    def edge_us(self) -> int:
+        """The first edge of what is closed behind every binned event and every closed bin."""
+        table, length_us = self._table, self.length_us
+        behind = int(max(table[FIRST], table[LATEST] + 1)) * self.dt_us
+        return -(-behind // length_us) * length_us
+
+    @property
+    def length_us(self) -> int:
+        """How long what is closed as one is now."""
+        return int(self._table[GATHER]) * self.dt_us
+
+    def freeze(self) -> None:
+        """Close bins as they are closed now from here on."""
+        self._table[WANTED] = self._table[GATHER]
+
+    def begin(self, t_us: int) -> None:
+        """Begin, before any event, with the bin that an instant lies in: what is earlier is late.
+
+        From there on every bin is closed, as behind a binned event.
+        """
+        table, first = self._table, t_us // self.dt_us
+        self._began = first
+        table[LATEST] = first - 1
+        table[[FIRST, OLDEST, GIVEN, TARGET]] = first
+        table[[STARTED, BEGUN]] = 1
+
+    def close_until(self, t_us: int) -> Iterator[Block]:
+        """Yield all bins before an edge, whatever the lateness."""
+        nothing = events_of(no_events(geometry_of(self.layout.spec), 0))
+        return self._fed(nothing, t_us + int(self._table[PATIENCE]) * self.dt_us)
+
     def feed(self, chunk: EventChunk) -> Iterator[Block]:
         """Yield the bins that the chunk closes; a block is valid until the next is asked for.
 
         If the iterator is left before its end, the events that it had not reached are not received.
         """
-        self._counters.lost += chunk.lost
+        self.lose(chunk.lost)
         return self._fed(events_of(chunk), chunk.t_end_us)
 
     def feed_packed(self, packed: Packed) -> Iterator[Block]:
@@ -95,7 +153,7 @@ class Binner:
         more = True
         while more:
             more = drain(self._table, True)
-            block = self._taken()
+            block = self.taken(more)
             if block is not None:
                 yield block
 
@@ -116,18 +174,39 @@ class Binner:
         more = True
         while more:
             more = advance(table, events, True)
-            block = self._taken()
+            block = self.taken(more)
             if block is not None:
                 yield block
 
-    def _taken(self) -> Block | None:
-        """Count what the last call has placed; return what it has closed, if anything."""
-        binned, late, invalid, masked, _, _, gaps, first, bins, entries, _, n = self._told.tolist()
-        self._counters.place(binned, late, invalid, masked, gaps)
+    def lose(self, lost: int) -> None:
+        """Count events that are known to be missing before a chunk."""
+        self._counters.lost += lost
+
+    def taken(self, more: bool) -> Block | None:
+        """Count what the last call has placed; return what it has closed, if anything.
+
+        `more` says whether the call is to be made again.
+        """
+        first, bins, entries, n = self._placed()
         if not bins:
             return None
-        window = self._window
+        window = self.window
         lists = SparseBins(
             window.starts[: bins + 1], window.inputs[:entries], window.values[:entries]
         )
-        return Block(first, n * self.dt_us, lists)
+        return Block(first, n * self.dt_us, lists, more)
+
+    def stepped(self, more: bool, ys: Bins, took_us: float) -> Block | None:
+        """As `taken`, where what was closed has been stepped: its outputs stand first in `ys`."""
+        first, bins, _, n = self._placed()
+        return Block(first, n * self.dt_us, NO_BINS, more, ys[:bins], took_us) if bins else None
+
+    def _placed(self) -> tuple[int, int, int, int]:
+        binned, late, invalid, masked, _, _, gaps, first, bins, entries, _, n = self._told.tolist()
+        counters = self._counters
+        if late or invalid or masked or gaps:
+            counters.place(binned, late, invalid, masked, gaps)
+        else:
+            counters.received += binned
+            counters.binned += binned
+        return first, bins, entries, n

@@ -18,8 +18,9 @@ from retempo.sensors.evt.packed import ON_AT, TIME_AT, X_MASK, Y_BITS, Y_MASK
 
 Counts = NDArray[np.int64]
 Words = NDArray[np.uint64]
-# Columns `(t_us, x, y, on)`, columns of a channel sensor `(t_us, channel)`, or packed events
-# `(words, base_us)`, see `sensors.evt.packed`.
+# Columns `(t_us, x, y, on)`, columns of a channel sensor `(t_us, channel)`, packed events
+# `(words, base_us)`, see `sensors.evt.packed`, or the bytes of a wire message, see
+# `sensors.packet`: `(raw, count, t_start_us)` of a grid, with a None behind of a channel sensor.
 Events = tuple[Any, ...]
 
 # What the kernel counts, by position in `counts`; LATEST is the highest bin that got an event,
@@ -47,7 +48,11 @@ Column = TypeVar("Column", Times, Addresses, Polarities)
 
 
 def events_of(chunk: EventChunk) -> Events:
-    """Return a chunk's columns as the kernel takes them: read-only, so that it is made once."""
+    """Return a chunk's events as the kernel takes them: read-only, so that it is made once."""
+    packet = chunk.packet
+    if packet is not None:
+        events = packet.raw, packet.count, packet.t_start_us
+        return events if packet.grid else (*events, None)
     if chunk.channel is not None:
         return _read_only(chunk.t_us), _read_only(chunk.channel)
     assert chunk.x is not None and chunk.y is not None and chunk.on is not None  # noqa: S101, PT018
@@ -69,6 +74,20 @@ def event_at(events: Any, i: Any) -> Any:
 @overload(event_at, strict=False)
 def _event_at(events: Any, i: int) -> Any:  # pragma: no cover - compiled
     del i
+    if isinstance(events[1], types.Integer) and len(events) == 3:
+        return lambda events, i: (
+            events[2] + _word(events[0], i),
+            _word(events[0], np.uint64(events[1]) + i),
+            _word(events[0], np.uint64(events[1] << 1) + i),
+            events[0][np.uint64(6 * events[1]) + i],
+        )
+    if isinstance(events[1], types.Integer) and len(events) == 4:
+        return lambda events, i: (
+            events[2] + _word(events[0], i),
+            _word(events[0], np.uint64(events[1]) + i),
+            np.uint16(0),
+            False,
+        )
     if len(events) == 4:
         return lambda events, i: (events[0][i], events[1][i], events[2][i], events[3][i])
     if isinstance(events[1], types.Array):
@@ -79,6 +98,24 @@ def _event_at(events: Any, i: int) -> Any:  # pragma: no cover - compiled
         np.uint16(events[0][i] & Y_MASK),
         (events[0][i] >> ON_AT) & 1,
     )
+
+
+@njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
+def _word(raw: Any, k: Any) -> Any:  # pragma: no cover - compiled
+    at = np.uint64(2) * k
+    return np.uint16(raw[at] | np.uint16(raw[at + np.uint64(1)]) << 8)
+
+
+def size_of(events: Any) -> Any:
+    """Return how many events there are; compiled for each kind of `Events`."""
+    raise NotImplementedError
+
+
+@overload(size_of, strict=False)
+def _size_of(events: Any) -> Any:  # pragma: no cover - compiled
+    if len(events) > 2 and isinstance(events[1], types.Integer):
+        return lambda events: events[1]
+    return lambda events: len(events[0])
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -122,7 +159,7 @@ def bin_events(
     bin_low = high
     bin_high = high
     slot, row, ahead = 0, 0, 0
-    size = len(events[0])
+    size = size_of(events)
     crowd = window.shape[1] // CROWDED
     latest = counts[LATEST]
     # Counts in memory would be a chain of writes and reads from event to event.

@@ -1,6 +1,6 @@
 """Where every event went: received = binned + late + invalid + masked + shed."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 from retempo.runtime.errors import CounterError
 
@@ -38,6 +38,11 @@ class Counters:
         self.masked += masked
         self.gaps += gaps
 
+    def add(self, other: "Counters") -> None:
+        """Add the counts of another stream."""
+        for name, count in other.as_dict().items():
+            setattr(self, name, getattr(self, name) + count)
+
     def check(self) -> None:
         """Check the sum rule.
 
@@ -52,8 +57,17 @@ class Counters:
             )
 
     def as_dict(self) -> dict[str, int]:
-        """Return the counts by name; once a decision, so dataclasses.asdict is too slow here."""
-        return {name: getattr(self, name) for name in _NAMES}
-
-
-_NAMES = tuple(field.name for field in fields(Counters))
+        """Return the counts by name; once a decision, so what looks the names up is too slow."""
+        return {
+            "received": self.received,
+            "binned": self.binned,
+            "late": self.late,
+            "invalid": self.invalid,
+            "masked": self.masked,
+            "shed": self.shed,
+            "lost": self.lost,
+            "gaps": self.gaps,
+            "steps": self.steps,
+            "switches": self.switches,
+            "jumps": self.jumps,
+        }

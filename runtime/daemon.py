@@ -8,26 +8,34 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from types import FrameType
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import msgspec
 import zmq
 
+from retempo.runtime.decision_history import HISTORY_BYTES, DecisionHistory
 from retempo.runtime.decisions_out import (
     ENCODERS,
+    DecisionsOut,
     Format,
     decisions_socket,
-    greet_subscribers,
-    send_decision,
 )
 from retempo.runtime.deployment import Deployment
-from retempo.runtime.endpoints import bind
 from retempo.runtime.errors import CounterError
 from retempo.runtime.event_log import EventLog
-from retempo.runtime.feed import KEEPALIVE_S, MAX_MESSAGE_BYTES, WINDOW, Reply, encode_reply
+from retempo.runtime.feed import (
+    GRACE_US,
+    KEEPALIVE_S,
+    MAX_MESSAGE_BYTES,
+    WINDOW,
+    Reply,
+    encode_reply,
+)
 from retempo.runtime.feed_server import Delivery, FeedServer
 from retempo.runtime.feed_stream import FeedReport
 from retempo.runtime.recorder import Recorder
+from retempo.runtime.security.door import Door
+from retempo.runtime.security.settings import Security
 
 # Messages taken before streams are stepped and the loop looks at subscribers again.
 _BATCH = 16
@@ -47,6 +55,15 @@ class Chore(Protocol):
 
     def close(self) -> None:
         """Do what is due at the end, when every stream has been finished."""
+        ...
+
+
+@runtime_checkable
+class HearsStop(Protocol):
+    """A chore that wants to know when the daemon stops, before its streams are finished."""
+
+    def stopping(self) -> None:
+        """The loop has ended; the open streams are finished next."""
         ...
 
 
@@ -84,7 +101,10 @@ def run_daemon(
     decisions_endpoint: str,
     *,
     window: int = WINDOW,
+    grace_us: int = GRACE_US,
     decisions_format: Format = "json",
+    history_bytes: int = HISTORY_BYTES,
+    security: Security | None = None,
     chores: Sequence[Callable[[FeedServer], Chore]] = (),
     announce: Callable[[str, str], None] = announce_ready,
     stop: Stop | None = None,
@@ -101,7 +121,10 @@ def run_daemon(
         feed_endpoint: where events come in; `tcp://127.0.0.1:*` takes a free port.
         decisions_endpoint: where decisions go out.
         window: events messages that a sender may have on the way, a stream.
+        grace_us: how long the stream of a sender that is gone is kept for it.
         decisions_format: of the decisions' bodies.
+        history_bytes: of the latest decisions, for subscribers that missed some.
+        security: who may connect; anybody on this machine if None.
         chores: what else the loop sees to; each is made with the server, before it is announced.
         announce: told the two endpoints as bound, once the daemon is ready.
         stop: stops the daemon from another thread; the caller closes it.
@@ -110,6 +133,7 @@ def run_daemon(
 
     Raises:
         FeedError: an endpoint cannot be bound.
+        SecurityError: an endpoint would serve the network in clear.
         CounterError: at the end, if a stream broke the sum rule.
     """
     log = EventLog() if log is None else log
@@ -121,21 +145,38 @@ def run_daemon(
         stack.callback(context.term)
         feed = stack.enter_context(_feed_socket(context))
         decisions = stack.enter_context(decisions_socket(context))
-        bound = bind(feed, feed_endpoint, "[feed] bind")
-        bound_out = bind(decisions, decisions_endpoint, "[decisions] bind")
+        door = Door(context, security or Security(), log)
+        stack.callback(door.release)
+        bound = door.bind(feed, feed_endpoint, "[feed] bind")
+        bound_out = door.bind(decisions, decisions_endpoint, "[decisions] bind")
+        history = DecisionHistory(history_bytes)
+        out = DecisionsOut(decisions, ENCODERS[decisions_format], history)
         server = FeedServer(
             deployment,
             send=partial(_send_reply, feed),
-            publish=partial(send_decision, decisions, ENCODERS[decisions_format]),
+            publish=out.publish,
             log=log,
             window=window,
             recorder=recorder,
+            grace_us=grace_us,
+            history=history,
+        )
+        out.report = server.report
+        server.gauges.add(
+            "retempo_subscriber_overflows_total",
+            "Times that a subscriber read too slowly and missed decisions; the others got them.",
+            lambda: server.report.undelivered,
+            "counter",
         )
         stack.enter_context(_signals(stop))
         log.info("engine", name=deployment.engine.name, why=deployment.engine.why)
-        seen_to = [make(server) for make in chores]
+        server.report.door = door.counts
+        seen_to: list[Chore] = [door, *(make(server) for make in chores)]
         announce(bound, bound_out)
-        _loop(server, feed, decisions, stop, seen_to)
+        _loop(server, feed, out, stop, door, seen_to)
+        for chore in seen_to:
+            if isinstance(chore, HearsStop):
+                chore.stopping()
         server.close()
         for chore in reversed(seen_to):
             chore.close()
@@ -152,21 +193,27 @@ def run_daemon(
 def _loop(
     server: FeedServer,
     feed: "zmq.Socket[bytes]",
-    decisions: "zmq.Socket[bytes]",
+    decisions: DecisionsOut,
     stop: Stop,
+    door: Door,
     chores: Sequence[Chore],
 ) -> None:
     poller = zmq.Poller()
-    for source in (feed, decisions, stop.waker, *(s for chore in chores for s in chore.sources)):
+    for source in (
+        feed,
+        decisions.sock,
+        stop.waker,
+        *(s for chore in chores for s in chore.sources),
+    ):
         poller.register(source, zmq.POLLIN)
     while not stop.requested:
         # While a stream has something to step, the sockets are looked at in passing.
         idle = server.rest_us() is None
         ready = dict(poller.poll(int(KEEPALIVE_S * 1e3) if idle else 0))
-        if decisions in ready:
-            greet_subscribers(decisions)
+        if decisions.sock in ready:
+            decisions.answer()
         if feed in ready:
-            _take_batch(server, feed, stop)
+            _take_batch(server, feed, stop, door)
         if server.rest_us() == 0.0:
             server.turn()
         server.acknowledge()
@@ -175,7 +222,7 @@ def _loop(
             chore.tick()
 
 
-def _take_batch(server: FeedServer, feed: "zmq.Socket[bytes]", stop: Stop) -> None:
+def _take_batch(server: FeedServer, feed: "zmq.Socket[bytes]", stop: Stop, door: Door) -> None:
     for _ in range(_BATCH):
         if stop.requested:
             return
@@ -184,12 +231,15 @@ def _take_batch(server: FeedServer, feed: "zmq.Socket[bytes]", stop: Stop) -> No
         except zmq.Again:
             return
         frames: list[memoryview] = []
+        admitted = True
         while feed.get(zmq.RCVMORE):
             frame = feed.recv(copy=False)
             # What has too many frames is malformed whatever they hold: they need not be kept.
             if len(frames) < 3:
                 frames.append(frame.buffer)
-        server.receive(owner, frames)
+            admitted = admitted and door.admits(frame)
+        if admitted:
+            server.receive(owner, frames)
 
 
 def _feed_socket(context: "zmq.Context[Any]") -> "zmq.Socket[bytes]":

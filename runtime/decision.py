@@ -3,13 +3,15 @@
 import msgspec
 
 
-class Decision(msgspec.Struct, frozen=True, kw_only=True):
+class Decision(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The label and the scores of a stream at an instant of event time.
 
-    `sequence` numbers the decisions of a stream from 0, so that a reader sees what it missed.
+    `epoch` names a run of the stream and `sequence` numbers its decisions from 0, so that a reader
+    sees what it missed and what it has had: no two decisions have all three alike.
     `t_us` is the end of the bin. `latency_us` runs from the arrival of the message that closed the
     bin to the decision, on the host's clock; `step_us` is the part that the network's step took.
-    `final` marks the last decision of a stream that has ended.
+    `final` marks the last decision of a stream that has ended. `model` is the model that decided:
+    the first 12 digits of its file's SHA-256.
     """
 
     stream: str
@@ -22,6 +24,8 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     step_us: float
     counters: dict[str, int]
     final: bool = False
+    epoch: int = 0
+    model: str = ""
 
 
 def encode_json(decision: Decision) -> bytes:

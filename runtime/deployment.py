@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +13,9 @@ from retempo.runtime.guard import GuardRules, compile_guard
 from retempo.runtime.layout import BinLayout, check_geometry, geometry_of, layout_of
 from retempo.runtime.overload import Overload
 from retempo.runtime.pipeline import Clock, Every, OnSteps, Pipeline, host_clock_us
-from retempo.runtime.readouts import new_readout
+from retempo.runtime.readouts import Readout, new_readout
 from retempo.runtime.sparse_bins import Block
+from retempo.runtime.successor import Successor
 from retempo.sensors.events import EventChunk
 from retempo.sensors.filters import Chain, Filter, compile_filters, geometry_after
 from retempo.sensors.geometry import Geometry, GridGeometry
@@ -87,19 +87,30 @@ class Deployment:
         """
         for pipeline, block in jobs:
             pipeline.prepare(block)
+        # A stream that hands over is still stepped by the engine before this one.
+        engines = {id(pipeline.engine): pipeline.engine for pipeline, _ in jobs}
+        if len(engines) > 1:
+            return [self.step([job])[0] for job in jobs]
+        (engine,) = engines.values()
         began_us = self.clock_us()
-        outputs = self.engine.run_many([(pipeline.state, block.bins) for pipeline, block in jobs])
+        outputs = engine.run_many([(pipeline.state, block.bins) for pipeline, block in jobs])
         share_us = (self.clock_us() - began_us) / max(sum(map(len, outputs)), 1)
         return [(y, share_us * len(y)) for y in outputs]
+
+    def successor(self, *, carry: bool) -> Successor:
+        """Return what a stream of another deployment goes on with, see `Pipeline.succeed`."""
+        state = self.engine.new_state(1)
+        return Successor(self.engine, self.layout, state, self._new_readout, self.ladder, carry)
+
+    def _new_readout(self) -> Readout:
+        return new_readout(self.readout, self.engine.resolution.dt_us, self.span_us)
 
     def _pipeline(self, stream: str, chain: Chain | None, on_steps: OnSteps | None) -> Pipeline:
         return Pipeline(
             self.engine,
             self.layout,
             stream=stream,
-            new_readout=partial(
-                new_readout, self.readout, self.engine.resolution.dt_us, self.span_us
-            ),
+            new_readout=self._new_readout,
             chain=chain,
             lateness_us=self.lateness_us,
             every=self.every,

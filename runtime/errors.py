@@ -23,3 +23,11 @@ class FeedError(RunError):
 
 class CounterError(RunError):
     """Events went missing without being counted: a fault of Retempo's own."""
+
+
+class ModelError(RunError):
+    """A model may not go live; `kind` says in one word why, see `runtime.trial.KINDS`."""
+
+    def __init__(self, text: str, kind: str) -> None:
+        super().__init__(text)
+        self.kind = kind

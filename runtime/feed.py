@@ -19,14 +19,20 @@ MAX_WINDOW = 4_096
 MAX_MESSAGE_BYTES = 2**20
 KEEPALIVE_S = 1.0
 TIMEOUT_S = 5.0
+# How long a sender tries to come back to a daemon that is gone.
+PATIENCE_S = 30.0
+# How long a daemon keeps the stream of a sender that is gone.
+GRACE_US = 10_000_000
 
 _Window = Annotated[int, msgspec.Meta(ge=1, le=MAX_WINDOW)]
 
 
-class Credit(msgspec.Struct, frozen=True, tag="credit", tag_field="kind"):
+class Credit(msgspec.Struct, frozen=True, omit_defaults=True, tag="credit", tag_field="kind"):
     """Every events message up to `acknowledged` has been stepped; -1 stands for none.
 
-    The sender may have `window` events messages beyond it on the way.
+    The sender may have `window` events messages beyond it on the way. What is stepped up to
+    `durable` no restart of the daemon undoes, so the sender may forget it; None stands for
+    `acknowledged`.
     """
 
     v: int
@@ -34,15 +40,26 @@ class Credit(msgspec.Struct, frozen=True, tag="credit", tag_field="kind"):
     epoch: int
     acknowledged: int
     window: _Window
+    durable: int | None = None
+
+    @property
+    def forgettable(self) -> int:
+        """The sequence up to which the sender needs to keep nothing."""
+        return self.acknowledged if self.durable is None else self.durable
 
 
-class Refusal(msgspec.Struct, frozen=True, tag="refuse", tag_field="kind"):
-    """The stream is not open, or no longer: nothing more of it is stepped."""
+class Refusal(msgspec.Struct, frozen=True, omit_defaults=True, tag="refuse", tag_field="kind"):
+    """The stream is not open, or no longer: nothing more of it is stepped.
+
+    With `again` the sender of this epoch may open it once more, here or where another daemon takes
+    this one's place, and goes on with what is then credited.
+    """
 
     v: int
     stream: str
     epoch: int
     reason: str
+    again: bool = False
 
 
 class Rejection(msgspec.Struct, frozen=True, tag="reject", tag_field="kind"):
@@ -91,11 +108,16 @@ def decode_reply(frame: Buffer, endpoint: str) -> Reply:
 
 @dataclass(slots=True)
 class SendWindow:
-    """A sender's place in a stream: what it has sent, what is stepped, how far it may go on."""
+    """A sender's place in a stream: what it has sent, what is stepped, how far it may go on.
+
+    `next_sequence` is what it sends next, over this connection; `numbered` messages were sent over
+    one or another.
+    """
 
     next_sequence: int = 0
     acknowledged: int = -1
     window: int = 0
+    numbered: int = 0
 
     @property
     def in_flight(self) -> int:
@@ -110,6 +132,7 @@ class SendWindow:
     def send(self) -> None:
         """Count a message that is being sent."""
         self.next_sequence += 1
+        self.numbered = max(self.numbered, self.next_sequence)
 
     def acknowledge(self, credit: Credit) -> None:
         """Take the daemon's word for what has been stepped, and its window.
@@ -117,13 +140,28 @@ class SendWindow:
         Raises:
             FeedError: the daemon acknowledges what was never sent.
         """
-        if credit.acknowledged >= self.next_sequence:
+        if credit.acknowledged >= self.numbered:
             raise FeedError(
                 f"the daemon acknowledged message {credit.acknowledged} of {credit.stream!r}, of "
-                f"which {self.next_sequence} were sent; another sender uses this stream's epoch"
+                f"which {self.numbered} were sent; another sender uses this stream's epoch"
             )
         self.window = credit.window
         self.acknowledged = max(self.acknowledged, credit.acknowledged)
+        # What came over an earlier connection may be stepped before it is sent again.
+        self.next_sequence = max(self.next_sequence, self.acknowledged + 1)
+
+    def resume(self, credit: Credit, oldest: int) -> None:
+        """Go on behind the first credit of a new connection, which may have fallen back.
+
+        Args:
+            credit: that which answers `open`.
+            oldest: the first message that can still be sent; those before count as acknowledged.
+
+        Raises:
+            FeedError: as `acknowledge`.
+        """
+        self.acknowledged, self.next_sequence = oldest - 1, 0
+        self.acknowledge(credit)
 
 
 @dataclass(slots=True)
@@ -138,7 +176,7 @@ class Inbox:
 
     @classmethod
     def at(cls, message: Message) -> "Inbox":
-        """Return the place at which a sender opens its stream."""
+        """Return the place at which a sender opens its stream, or opens it again."""
         return cls(message.sequence, message.sent, message.lost)
 
     def is_duplicate(self, message: Message) -> bool:

@@ -2,20 +2,24 @@
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 
+import msgspec
+
+from retempo.runtime.clock_map import ClockMap
 from retempo.runtime.counters import Counters
 from retempo.runtime.feed import Inbox
 from retempo.runtime.overload import Delay, Rung
 from retempo.runtime.pipeline import Pipeline
+from retempo.runtime.security.door import DoorCounts
 from retempo.runtime.sparse_bins import Block
+from retempo.runtime.timings import Timings
 from retempo.sensors.events import EventChunk
 from retempo.sensors.geometry import Geometry
 from retempo.sensors.wire_header import Buffer
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Waiting:
+class Waiting(msgspec.Struct, frozen=True, eq=False, gc=False):
     """A message that waits for its stream's turn; `ends` marks the last.
 
     `frames` are header and payload as they came, where they are to be recorded.
@@ -35,6 +39,11 @@ class FeedStream:
     `stepped` is the sequence of the last message stepped, `unanswered` counts those since the last
     credit that was delivered. `blocks` are those of `message` that are not stepped yet. `jumps` of
     its clock have been allowed for in `delay`.
+
+    `owner` is the connection that feeds it, empty where it waits for its sender to come back, since
+    `gone_us`. `durable` is the sequence up to which no restart undoes what is stepped, None where
+    nothing is kept for a restart. `run` is the epoch that its decisions carry: the sender's own,
+    unless what came before in that epoch is not in the state of this stream.
     """
 
     name: str
@@ -51,11 +60,25 @@ class FeedStream:
     delay: Delay = field(default_factory=Delay)
     rung: Rung = field(default_factory=Rung)
     jumps: int = 0
+    timings: Timings = field(default_factory=Timings)
+    gone_us: float | None = None
+    durable: int | None = None
+    run: int | None = None
+    clock: ClockMap = field(default_factory=ClockMap)
+
+    @property
+    def decided_as(self) -> int:
+        """The epoch of its decisions."""
+        return self.epoch if self.run is None else self.run
 
 
 @dataclass(slots=True)
 class FeedReport:
-    """What a daemon has done since it started; `counters` sums up those of all streams."""
+    """What a daemon has done since it started; `counters` sums up those of all streams.
+
+    `resumed` counts the streams that their senders came back to, `undelivered` the decisions that
+    at least one subscriber had no room for, `door` who connected and who was refused.
+    """
 
     streams: int = 0
     messages: int = 0
@@ -65,12 +88,14 @@ class FeedReport:
     missing: int = 0
     failed: int = 0
     unaccounted: int = 0
+    resumed: int = 0
+    undelivered: int = 0
+    swaps: int = 0
     counters: Counters = field(default_factory=Counters)
+    door: DoorCounts = field(default_factory=DoorCounts)
 
     def close(self, stream: FeedStream) -> None:
         """Add up what became of a stream."""
         self.duplicates += stream.inbox.duplicates
         self.missing += stream.inbox.missing
-        for count in fields(Counters):
-            whole, part = self.counters, stream.pipeline.counters
-            setattr(whole, count.name, getattr(whole, count.name) + getattr(part, count.name))
+        self.counters.add(stream.pipeline.counters)

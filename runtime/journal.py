@@ -113,7 +113,7 @@ class Journal:
         self._runs: dict[str, int] = {}
         self._ended: tuple[str, int | None] = "", None
         self._next_run = 0
-        self._stopped = False
+        self._stopped = self._swapped = False
         numbered = JournalFiles(folder, self._first, file_bytes=file_bytes, files=files)
         try:
             numbered.open_next()
@@ -121,15 +121,15 @@ class Journal:
             raise ConfigError(f"[journal] folder {folder}: {error.strerror or error}") from error
         self._writer = JournalWriter(numbered)
 
-    def opened(self, stream: str, header: Buffer) -> None:
+    def opened(self, stream: str, header: Buffer, epoch: int) -> None:
         """See `Recorder`; a journal that was stopped is tried again."""
-        if self._stopped and self._clock_s() - self._refused_s >= _REST_S:
+        if self._stopped and not self._swapped and self._clock_s() - self._refused_s >= _REST_S:
             self._stopped = False
             self._writer.restart()
         if not self._stopped:
             self._runs[stream] = self._next_run
             self._next_run += 1
-        self._record(stream, lambda run: Opened(run, bytes(header)))
+        self._record(stream, lambda run: Opened(run, bytes(header), epoch))
 
     def taken(self, stream: str, message: Waiting) -> None:
         """See `Recorder`."""
@@ -160,6 +160,15 @@ class Journal:
         self._record(stream, lambda run: Failed(run, reason))
         self._runs.pop(stream, None)
 
+    def swapped(self) -> None:
+        """See `Recorder`; what follows is not of the model that the journal names."""
+        why = "the model was swapped"
+        for stream in list(self._runs):
+            self.failed(stream, why)
+        self._try(self._writer.flush)
+        self._stopped = self._swapped = True
+        self._log.warning("journal_stopped", reason=f"{why}; restart the daemon to record again")
+
     def tick(self) -> None:
         """Have written what has been gathered for a second."""
         now_s = self._clock_s()
@@ -169,7 +178,10 @@ class Journal:
 
     def close(self) -> None:
         """Finish the last file."""
-        self._try(self._writer.close)
+        try:
+            self._writer.close()
+        except OSError as error:
+            self._log.error("journal_stopped", reason=error.strerror or str(error))
 
     def sync(self) -> None:
         """Wait until all that has been recorded so far is with the system, or could not be."""

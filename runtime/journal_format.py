@@ -41,10 +41,14 @@ class Begin(msgspec.Struct, frozen=True, array_like=True, tag="begin"):
 
 
 class Opened(msgspec.Struct, frozen=True, array_like=True, tag="open"):
-    """A stream has been opened by a message of that header; `run` names it from here on."""
+    """A stream has been opened by a message of that header; `run` names it from here on.
+
+    `epoch` is that of its decisions.
+    """
 
     run: int
     header: bytes
+    epoch: int
 
 
 class Taken(msgspec.Struct, frozen=True, array_like=True, tag="take"):

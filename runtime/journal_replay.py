@@ -59,6 +59,7 @@ class JournalReplay:
 @dataclass(slots=True)
 class _Run:
     pipeline: Pipeline
+    epoch: int
     result: ReplayedStream
 
 
@@ -126,7 +127,7 @@ class _Replay:
         result = ReplayedStream(stream=message.stream, epoch=message.epoch)
         self._done.streams.append(result)
         pipeline = self._deployment.open(message.stream, message.geometry)
-        self._runs[opened.run] = _Run(pipeline, result)
+        self._runs[opened.run] = _Run(pipeline, opened.epoch, result)
 
     def _act(self, record: Taken | Shed | Changed | Ended | Failed) -> None:
         if self._deployment is None or record.run in self._over:
@@ -145,7 +146,9 @@ class _Replay:
         match record:
             case Taken():
                 chunk = decode([record.header, record.payload]).chunk
-                self._step(run, pipeline.take(replace(chunk, lost=record.lost)))
+                self._step(
+                    run, pipeline.take(replace(chunk, lost=record.lost) if record.lost else chunk)
+                )
             case Shed():
                 chunks = [_left_out(*message[1:]) for message in record.messages]
                 self._step(run, pipeline.shed(chunks, reset=record.reset))
@@ -161,16 +164,15 @@ class _Replay:
                 self._close(record.run, "failed", record.reason)
 
     def _step(self, run: _Run, blocks: Iterator[Block]) -> None:
-        assert self._deployment is not None  # noqa: S101  (a run is of a deployment)
         for block in blocks:
-            ((y, took_us),) = self._deployment.step([(run.pipeline, block)])
+            y, took_us = run.pipeline.step(block)
             for decision in run.pipeline.decide(block, y, took_us, 0.0):
                 self._decided(run, decision)
 
     def _decided(self, run: _Run, decision: Decision) -> None:
         run.result.decisions += 1
         run.result.label, run.result.scores = decision.label, decision.scores
-        self._tell(decision)
+        self._tell(msgspec.structs.replace(decision, epoch=run.epoch))
 
     def _close(self, number: int, outcome: Outcome, why: str) -> None:
         run = self._runs.pop(number)

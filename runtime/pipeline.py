@@ -6,8 +6,9 @@ Live and replay are this one pipeline; they differ in who feeds it and in the cl
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Literal
+from typing import Literal, NamedTuple
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,12 +16,15 @@ from retempo.exporters.resolution import Resolution
 from retempo.runtime.binner import Binner
 from retempo.runtime.counters import Counters
 from retempo.runtime.decision import Decision
+from retempo.runtime.direct import Direct, direct_of
 from retempo.runtime.engine import Engine, Vector
 from retempo.runtime.errors import EngineError, InputError
 from retempo.runtime.guard import Admitted, Guard, GuardRules, Jump, Refuted
+from retempo.runtime.handover import Bins, Handover
 from retempo.runtime.layout import BinLayout
 from retempo.runtime.readouts import Readout
 from retempo.runtime.sparse_bins import Block
+from retempo.runtime.successor import Successor
 from retempo.sensors.events import EventChunk
 from retempo.sensors.filters import Chain
 
@@ -37,6 +41,17 @@ OnSteps = Callable[[int, float], None]
 def host_clock_us() -> float:
     """Return the host's monotonic clock in microseconds."""
     return time.perf_counter_ns() / 1e3
+
+
+class _By(NamedTuple):
+    """What decides: the labels of the model and its identity."""
+
+    labels: Sequence[str]
+    model: str
+
+
+def _by(engine: Engine) -> _By:
+    return _By(engine.model.contract.network.labels, engine.model.identity)
 
 
 class Pipeline:
@@ -67,16 +82,19 @@ class Pipeline:
         self._chain = chain
         self._engine = engine
         self._stream = stream
-        self._ladder = ladder or {}
+        # The steps that it may be told to take, ahead of a handover those of the next model.
+        self._ladder = self._steps = ladder or {}
+        self._by = _by(engine)
+        self._layout = layout
+        self._lateness_us = lateness_us
+        self._binner: Bins = Binner(layout, engine.resolution.dt_us, self.counters, lateness_us)
         # Told of every jump of the stream's clock that is believed.
         self.on_jump: Callable[[Jump], None] | None = None
-        self._lateness_us = lateness_us
         self.guard: Guard | None = None
         if guard is not None:
             self.guard = Guard(guard, math.lcm(engine.resolution.dt_us, *self._ladder))
-        self._labels = engine.model.contract.network.labels
-        self._binner = Binner(layout, engine.resolution.dt_us, self.counters, lateness_us)
         self.state = engine.new_state(1)
+        self._direct: Direct | None = None
         self._new_readout = new_readout
         self._readout = new_readout()
         self._every = every
@@ -84,7 +102,7 @@ class Pipeline:
         self._on_steps = on_steps
         self._label = ""
         self._sequence = 0
-        self._last: tuple[int, int, NDArray[np.float64], float] | None = None
+        self._last: tuple[_By, int, int, NDArray[np.float64], float] | None = None
 
     def feed(self, chunk: EventChunk, arrived_us: float) -> Iterator[Decision | None]:
         """Step every bin that the chunk closes; yields the decisions, None for a block without any.
@@ -117,13 +135,24 @@ class Pipeline:
 
     def take(self, chunk: EventChunk) -> Iterator[Block]:
         """Yield the bins that a chunk closes, to be stepped before the next are asked for."""
+        if isinstance(self._binner, Handover) and self._binner.done:
+            self._binner = self._binner.new
         if self.guard is None:
-            return self._binner.feed(self._filtered(chunk))
+            return self._closed(self._filtered(chunk))
         admitted = self.guard.admit(chunk)
         match admitted:
             case (EventChunk() as whole,):
-                return self._binner.feed(self._filtered(whole))
+                return self._closed(self._filtered(whole))
         return self._admitted(admitted)
+
+    def _closed(self, chunk: EventChunk) -> Iterator[Block]:
+        """Bin a chunk; a message as it came in is stepped along with it, see `runtime.direct`."""
+        if chunk.packet is not None:
+            if self._direct is None or not self._direct.serves(self._binner, self.state):
+                self._direct = direct_of(self._engine, self._binner, self.state)
+            if self._direct is not None:
+                return self._direct.take(chunk, self._clock_us)
+        return self._binner.feed(chunk)
 
     def close(self) -> Iterator[Block]:
         """Yield the bins that are still open, up to that of the last event."""
@@ -144,7 +173,7 @@ class Pipeline:
         t_end_us = chunks[-1].t_end_us
         if self.guard is not None:
             t_end_us = [self.guard.pass_over(chunk.t_end_us) for chunk in chunks][-1]
-        yield from self._binner.leap(t_end_us)
+        yield from _followed(self._binner.leap(t_end_us))
         for chunk in chunks:
             self.counters.lost += chunk.lost
             self.counters.received += len(chunk)
@@ -158,10 +187,53 @@ class Pipeline:
         Raises:
             InputError: it is none of the pipeline's ladder.
         """
-        if dt_us not in self._ladder:
-            known = ", ".join(map(str, self._ladder)) or "none"
+        if dt_us not in self._steps:
+            known = ", ".join(map(str, self._steps)) or "none"
             raise InputError(f"a stream steps at {known} us, got {dt_us}")
         self._binner.gather(dt_us // self._binner.dt_us)
+
+    @property
+    def engine(self) -> Engine:
+        """What steps the next block."""
+        return self._engine
+
+    @property
+    def handing_over(self) -> bool:
+        """Whether bins of a model that is no longer served are still to be stepped."""
+        return isinstance(self._binner, Handover) and not self._binner.done
+
+    def succeed(self, by: Successor) -> None:
+        """Go on by another model from between two messages.
+
+        Where its bins are these, what is open stays and it steps the next bin that closes. Else
+        the present one steps up to an edge ahead, see `runtime.handover`.
+
+        Raises:
+            EngineError: at once or later, the network had left the finite numbers.
+        """
+        kept = self._binner
+        if isinstance(kept, Binner) and not kept.gathers and by.bins_as(self._layout, kept.dt_us):
+            self._take_over(by)
+        else:
+            new = Binner(by.layout, by.dt_us, self.counters, self._lateness_us)
+            if kept.begun:
+                self._binner = Handover(kept, new, self._lateness_us, lambda: self._take_over(by))
+            else:
+                self._binner = new
+                self._take_over(by)
+        self._layout, self._steps = by.layout, by.ladder
+
+    def _take_over(self, by: Successor) -> None:
+        self._check_finite()
+        before_us, resolution = self.state.resolution.dt_us, by.state.resolution
+        if by.carry:
+            self._engine.set_resolution(self.state, resolution)
+            self.state = by.engine.load_state(self._engine.save_state(self.state), resolution)
+        else:
+            self.state, self._readout = by.state, by.new_readout()
+        self._engine, self._by = by.engine, _by(by.engine)
+        self._new_readout, self._ladder = by.new_readout, by.ladder
+        self.counters.switches += before_us != resolution.dt_us
 
     def prepare(self, block: Block) -> None:
         """Set the state's resolution to that of the block, before it is stepped."""
@@ -169,11 +241,18 @@ class Pipeline:
             self._engine.set_resolution(self.state, self._ladder[block.dt_us])
             self.counters.switches += 1
 
-    def _step(self, block: Block, arrived_us: float) -> Iterator[Decision | None]:
+    def step(self, block: Block) -> tuple[Vector, float]:
+        """Return the outputs of a block, valid until the next, and how long stepping it took."""
+        if block.y is not None:
+            return block.y, block.took_us
         self.prepare(block)
         began_us = self._clock_us()
         y = self._engine.run(self.state, block.bins)
-        decisions = self.decide(block, y, self._clock_us() - began_us, arrived_us)
+        return y, self._clock_us() - began_us
+
+    def _step(self, block: Block, arrived_us: float) -> Iterator[Decision | None]:
+        y, took_us = self.step(block)
+        decisions = self.decide(block, y, took_us, arrived_us)
         yield from decisions or (None,)
 
     def decide(self, block: Block, y: Vector, took_us: float, arrived_us: float) -> list[Decision]:
@@ -196,12 +275,13 @@ class Pipeline:
         if before // _CHECK_STEPS != counters.steps // _CHECK_STEPS:
             self._check_finite()
         scores = self._readout(y, dt_us)
-        begin_us, step_us = block.first * dt_us, took_us / bins
-        decisions = [
-            self._decision(begin_us + (k + 1) * dt_us, dt_us, scores[k], step_us, arrived_us)
-            for k in self._due(begin_us, dt_us, scores)
-        ]
-        self._last = (begin_us + bins * dt_us, dt_us, scores[-1], step_us)
+        begin_us, step_us, by = block.first * dt_us, took_us / bins, self._by
+        due = (0,) if bins == 1 and self._every == "bin" else self._due(begin_us, dt_us, scores)
+        decisions = []
+        for k in due:
+            t_us = begin_us + (k + 1) * dt_us
+            decisions.append(self._decision(by, t_us, dt_us, scores[k], step_us, arrived_us))
+        self._last = (by, begin_us + bins * dt_us, dt_us, scores[-1], step_us)
         return decisions
 
     def end(self, arrived_us: float) -> Decision | None:
@@ -238,7 +318,7 @@ class Pipeline:
         for part in admitted:
             match part:
                 case EventChunk():
-                    yield from self._binner.feed(self._filtered(part))
+                    yield from _followed(self._closed(self._filtered(part)))
                 case Jump():
                     yield from self._jump(part)
                 case Refuted():
@@ -250,9 +330,9 @@ class Pipeline:
             self.on_jump(jump)
         if jump.action == "gap":
             # What is a little out of order behind the jump still finds its bin.
-            yield from self._binner.leap(jump.to_us - self._lateness_us)
+            yield from _followed(self._binner.leap(jump.to_us - self._lateness_us))
         if jump.action == "reset":
-            yield from self._binner.leap(jump.to_us)
+            yield from _followed(self._binner.leap(jump.to_us))
             self._begin_anew()
 
     def _give_up_suspects(self) -> None:
@@ -276,8 +356,8 @@ class Pipeline:
             case "change":
                 due, label = [], self._label
                 for k, best in enumerate(scores.argmax(axis=1)):
-                    if self._labels[best] != label:
-                        label = self._labels[best]
+                    if self._by.labels[best] != label:
+                        label = self._by.labels[best]
                         due.append(k)
                 return due
             case every_us:
@@ -295,6 +375,7 @@ class Pipeline:
 
     def _decision(
         self,
+        by: _By,
         t_us: int,
         dt_us: int,
         scores: NDArray[np.float64],
@@ -303,7 +384,7 @@ class Pipeline:
         *,
         final: bool = False,
     ) -> Decision:
-        self._label = self._labels[int(scores.argmax())]
+        self._label = by.labels[int(scores.argmax())]
         self._sequence += 1
         return Decision(
             stream=self._stream,
@@ -316,4 +397,11 @@ class Pipeline:
             step_us=step_us,
             counters=self.counters.as_dict(),
             final=final,
+            model=by.model,
         )
+
+
+def _followed(blocks: Iterator[Block]) -> Iterator[Block]:
+    """Yield blocks behind which something is still to be done, so that the next is asked for."""
+    for block in blocks:
+        yield msgspec.structs.replace(block, more=True)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retempo.runtime.errors import ConfigError
+from retempo.runtime.mean_kernel import add_bin
 
 Scores = NDArray[np.float64]
 Outputs = NDArray[np.float32]
@@ -37,9 +38,10 @@ def _mean(dt_us: int, span_us: int) -> Readout:
         worth = bin_us / dt_us
         if len(y) == 1:
             # The one bin of a live stream, without the work that many take.
-            total = total + (y if worth == 1.0 else worth * y.astype(np.float64))
+            if total.shape != y.shape:
+                total = np.zeros(y.shape)
             weight += worth
-            return np.asarray(total / weight)
+            return add_bin(total, y, worth, weight)
         scores = y.astype(np.float64)
         if worth != 1.0:
             scores *= worth

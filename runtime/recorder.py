@@ -18,8 +18,8 @@ class Recorder(Protocol):
         """Whether messages are to be kept as they came until they are taken."""
         ...
 
-    def opened(self, stream: str, header: Buffer) -> None:
-        """A stream has been opened by the message of that header."""
+    def opened(self, stream: str, header: Buffer, epoch: int) -> None:
+        """A stream has been opened by the message of that header; its decisions carry `epoch`."""
         ...
 
     def taken(self, stream: str, message: Waiting) -> None:
@@ -42,13 +42,17 @@ class Recorder(Protocol):
         """A stream goes no further."""
         ...
 
+    def swapped(self) -> None:
+        """Every stream goes on by another model."""
+        ...
+
 
 class Nobody:
     """A recorder that records nothing."""
 
     keeps_frames = False
 
-    def opened(self, stream: str, header: Buffer) -> None:
+    def opened(self, stream: str, header: Buffer, epoch: int) -> None:
         """See `Recorder`."""
 
     def taken(self, stream: str, message: Waiting) -> None:
@@ -64,4 +68,7 @@ class Nobody:
         """See `Recorder`."""
 
     def failed(self, stream: str, reason: str) -> None:
+        """See `Recorder`."""
+
+    def swapped(self) -> None:
         """See `Recorder`."""

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from retempo.runtime.decision import Decision
 from retempo.runtime.deployment import Deployment
+from retempo.runtime.engine import Vector
 from retempo.runtime.event_log import EventLog
 from retempo.runtime.feed_stream import FeedStream, Waiting
 from retempo.runtime.overload import Delay, Rung, govern
@@ -46,6 +47,11 @@ class _Busy:
             self.share = self.worked_us / (ended_us - self.began_us)
             self.began_us, self.worked_us = ended_us, 0.0
 
+    def now(self, now_us: float) -> float:
+        """Return the share, also where there has been nothing to do for long."""
+        since_us = now_us - self.began_us
+        return self.share if since_us < 2 * _BUSY_US else self.worked_us / since_us
+
 
 class Rounds:
     """The streams that have something to step."""
@@ -66,6 +72,16 @@ class Rounds:
         self._ready: dict[str, FeedStream] = {}
         self._busy = _Busy()
         self._steps_us = tuple(sorted(deployment.ladder))
+
+    def adopt(self, deployment: Deployment) -> None:
+        """Step by another deployment from now on."""
+        self._deployment = deployment
+        self._steps_us = tuple(sorted(deployment.ladder))
+
+    def settle(self, stream: FeedStream) -> None:
+        """Step what is left of the message that a stream is in."""
+        while stream.blocks is not None:
+            self._round([stream])
 
     def begin(self, stream: FeedStream, others: Iterable[FeedStream]) -> None:
         """Let a stream begin at the finest time step of those that are open: the load is shared."""
@@ -112,6 +128,10 @@ class Rounds:
         )
         return max(0.0, first_us + wait_us - self._deployment.clock_us())
 
+    def busy(self) -> float:
+        """Return the share of the time that turns take, of late."""
+        return self._busy.now(self._deployment.clock_us())
+
     def turn(self) -> None:
         """Step a block of every stream that has one."""
         began_us = self._deployment.clock_us()
@@ -126,8 +146,12 @@ class Rounds:
             except Exception as error:  # noqa: BLE001  (one bad stream must not end the others)
                 self._fail([stream], error)
             else:
-                if block is not None:
+                if block is not None and block.y is not None:
+                    self._decide(stream, block, block.y, block.took_us)
+                elif block is not None:
                     due.append((stream, block))
+        # Who has most to catch up on goes last: the others do not wait for it.
+        due.sort(key=_bins)
         together = self._deployment.batch
         for begin in range(0, len(due), together):
             self._step(due[begin : begin + together])
@@ -139,19 +163,23 @@ class Rounds:
                 return None
             self._begin(stream)
         assert stream.blocks is not None  # noqa: S101  (a message has begun)
-        assert stream.message is not None  # noqa: S101
         block = next(stream.blocks, None)
         if block is None:
-            message, stream.blocks = stream.message, None
-            if not stream.waiting:
-                self._ready.pop(stream.name, None)
-            self._outcome.stepped(stream, message)
-            self._govern(stream, message)
+            self._settle(stream)
         return block
+
+    def _settle(self, stream: FeedStream) -> None:
+        """Go on behind a message that has been stepped whole."""
+        message, stream.blocks = stream.message, None
+        assert message is not None  # noqa: S101
+        if not stream.waiting:
+            self._ready.pop(stream.name, None)
+        self._outcome.stepped(stream, message)
+        self._govern(stream, message)
 
     def _begin(self, stream: FeedStream) -> None:
         """Begin the next message; what is to be shed goes first, as one message without events."""
-        shed = self._to_shed(stream)
+        shed = self._to_shed(stream) if len(stream.waiting) > 1 else None
         if shed:
             stream.message = shed[-1]
             chunks = [message.chunk for message in shed]
@@ -159,6 +187,7 @@ class Rounds:
             self._recorder.shed(stream.name, shed, reset=reset)
             stream.blocks = stream.pipeline.shed(chunks, reset=reset)
             events = sum(map(len, chunks))
+            stream.timings.note_shed(self._deployment.overload.policy, events)
             self._log.warning("shed", stream=stream.name, messages=len(shed), events=events)
             return
         stream.message = stream.waiting.popleft()
@@ -166,7 +195,7 @@ class Rounds:
         stream.blocks = stream.pipeline.take(stream.message.chunk)
 
     def _to_shed(self, stream: FeedStream) -> list[Waiting]:
-        """Take from what waits all that is older than half of the delay that is allowed."""
+        """Take from what waits, but for the last, what is older than half of the allowed delay."""
         overload, waiting = self._deployment.overload, stream.waiting
         if overload.policy not in ("shed_oldest", "reset"):
             return []
@@ -176,7 +205,7 @@ class Rounds:
             return stream.delay.behind_us(now_us, stream.pipeline.told_us(message.chunk.t_end_us))
 
         shed: list[Waiting] = []
-        if len(waiting) > 1 and behind_us(waiting[0]) > overload.behind_us:
+        if behind_us(waiting[0]) > overload.behind_us:
             while len(waiting) > 1 and behind_us(waiting[0]) > overload.behind_us / 2:
                 shed.append(waiting.popleft())
         return shed
@@ -188,13 +217,20 @@ class Rounds:
             self._fail([stream for stream, _ in jobs], error)
             return
         for (stream, block), (y, took_us) in zip(jobs, outputs, strict=True):
-            assert stream.message is not None  # noqa: S101
-            try:
-                arrived_us = stream.message.arrived_us
-                for decision in stream.pipeline.decide(block, y, took_us, arrived_us):
-                    self._publish(decision)
-            except Exception as error:  # noqa: BLE001
-                self._fail([stream], error)
+            self._decide(stream, block, y, took_us)
+
+    def _decide(self, stream: FeedStream, block: Block, y: Vector, took_us: float) -> None:
+        assert stream.message is not None  # noqa: S101
+        try:
+            arrived_us = stream.message.arrived_us
+            decisions = stream.pipeline.decide(block, y, took_us, arrived_us)
+            stream.timings.note(block.dt_us, len(y), took_us, decisions)
+            for decision in decisions:
+                self._publish(decision)
+            if not block.more:
+                self._settle(stream)
+        except Exception as error:  # noqa: BLE001
+            self._fail([stream], error)
 
     def _govern(self, stream: FeedStream, message: Waiting) -> None:
         overload = self._deployment.overload
@@ -235,3 +271,7 @@ class Rounds:
         for stream in streams:
             self.remove(stream)
             self._outcome.failed(stream, error)
+
+
+def _bins(job: tuple[FeedStream, Block]) -> int:
+    return len(job[1].bins.starts)

@@ -9,7 +9,7 @@ from retempo.exporters.description import InputSpec
 from retempo.exporters.resolution import Resolution
 from retempo.exporters.step_model import StepModel, load_step
 from retempo.runtime.deployment import Deployment
-from retempo.runtime.engines import load_engine
+from retempo.runtime.engine_fallback import load_engine_or
 from retempo.runtime.errors import ConfigError
 from retempo.runtime.guard_config import guard_rules
 from retempo.runtime.layout import BinLayout, Mask, geometry_of, layout_of
@@ -23,7 +23,12 @@ from retempo.sensors.geometry import Geometry, GridGeometry
 
 
 def deployment_of(
-    config: ServeConfig, folder: Path, filters: Sequence[Filter] | None = None
+    config: ServeConfig,
+    folder: Path,
+    filters: Sequence[Filter] | None = None,
+    *,
+    model: StepModel | None = None,
+    fallen_back: Callable[[str], None] = lambda _: None,
 ) -> Deployment:
     """Load the model and make the deployment that a configuration describes, warmed up.
 
@@ -31,6 +36,8 @@ def deployment_of(
         config: see `ServeConfig`.
         folder: what its relative paths start from.
         filters: instead of those of the configuration.
+        model: instead of reading that of the configuration.
+        fallen_back: told why the engine is another than was asked for, see `[engine] fallback`.
 
     Raises:
         ConfigError: a duration, an address of the mask or a filter is malformed.
@@ -46,12 +53,14 @@ def deployment_of(
     guard = guard_rules(config.guard, lateness_us)
     every = _every(config.decisions.every)
     chosen = _filters(config, folder) if filters is None else tuple(filters)
-    model = load_step(folder / config.model)
+    model = load_step(folder / config.model) if model is None else model
     resolution = model.resolution(dt_us, config.method, config.normalisation)
     overload = _overload(config.overload)
     ladder = _ladder(model, resolution, config) if overload.policy == "coarsen" else {}
     wait_us = _read(config.engine.wait, "[engine] wait", parse_duration_us)
-    engine = load_engine(model, resolution, config.engine.name)
+    engine = load_engine_or(
+        model, resolution, config.engine.name, config.engine.fallback, fallen_back
+    )
     deployment = Deployment(
         engine=engine,
         layout=_layout(model.contract.network.input, config.input.mask),
@@ -68,6 +77,15 @@ def deployment_of(
     )
     deployment.warm_up()
     return deployment
+
+
+def grace_us_of(config: ServeConfig) -> int:
+    """Return how long the stream of a sender that is gone is kept.
+
+    Raises:
+        ConfigError: the duration is malformed.
+    """
+    return _read(config.feed.grace, "[feed] grace", parse_duration_us)
 
 
 def _overload(config: OverloadConfig) -> Overload:

@@ -1,7 +1,6 @@
 """Bins without their zeros: what a binner hands to an engine."""
 
-from dataclasses import dataclass
-
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -10,8 +9,7 @@ Starts = NDArray[np.int64]
 Index = NDArray[np.int32]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class SparseBins:
+class SparseBins(msgspec.Struct, frozen=True, eq=False, gc=False):
     """Consecutive bins of one stream, without their zeros.
 
     Bin `k` holds `values[j]` at the input `inputs[j]` for `j` from `starts[k]` to `starts[k + 1]`.
@@ -35,16 +33,25 @@ class SparseBins:
         return SparseBins(starts - starts[0], self.inputs[entries], self.values[entries])
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Block:
+NO_BINS = SparseBins(np.zeros(1, np.int64), np.zeros(0, np.int32), np.zeros(0, np.float32))
+
+
+class Block(msgspec.Struct, frozen=True, eq=False, gc=False):
     """Closed bins `first`, `first + 1`, ... of `dt_us` each: bin `k` is `[k dt_us, (k + 1) dt_us)`.
 
-    Valid until the next block of its binner is asked for.
+    Valid until the next block of its binner is asked for. `more` is False where it is known that
+    its chunk closes no other. `y` are the outputs of a block that was stepped as it was closed, see
+    `runtime.direct`, which took `took_us`; nobody needs its `bins` any more, so they are `NO_BINS`.
+
+    Shapes: `y` `(bins, labels)`.
     """
 
     first: int
     dt_us: int
     bins: SparseBins
+    more: bool = True
+    y: NDArray[np.float32] | None = None
+    took_us: float = 0.0
 
 
 def without_zeros(rows: Bins) -> SparseBins:

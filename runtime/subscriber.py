@@ -1,19 +1,25 @@
 """Receive a daemon's decisions."""
 
+import math
 import secrets
 import time
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
 import msgspec
 import zmq
 
+from retempo.runtime.catch_up import CatchUp
 from retempo.runtime.decision import Decision
-from retempo.runtime.decisions_out import HELLO
-from retempo.runtime.endpoints import connect, wait
+from retempo.runtime.decisions_out import AGAIN, END, HELLO, MORE
+from retempo.runtime.endpoints import connect
 from retempo.runtime.errors import FeedError
+from retempo.runtime.security.client import ClientKeys, client_security, why_silent
+from retempo.runtime.security.monitors import has_message
 
+_ASK = "is retempo serve running there, and does it publish its decisions there?"
 _JSON = msgspec.json.Decoder(Decision)
 _MSGPACK = msgspec.msgpack.Decoder(Decision)
 
@@ -22,35 +28,65 @@ class Decisions:
     """The decisions of some streams, or of all; an iterator and a context manager.
 
     Once it is made, no decision that the daemon then publishes is missed for want of a
-    subscription. `missed` counts, a stream, the decisions dropped since: a subscriber that reads
-    more slowly than the daemon decides misses some, and knows by their sequence.
+    subscription. Each is handed on once, a stream's in their order. What the connection or a full
+    queue lost is asked for again, also when the connection, or the daemon, comes back; `missed`
+    counts, a stream, the decisions that the daemon no longer had. Of a stream that it does not know
+    yet it cannot tell.
 
     Args:
         endpoint: the daemon's decisions, `tcp://127.0.0.1:7711`.
         streams: names; none stands for every stream.
         timeout_s: how long to wait for the daemon at the start, and, iterating, for each decision;
             None waits for ever.
+        after: the epoch and the sequence of the decision of a stream that was received last, by
+            an earlier subscriber; what followed it comes first.
+        keys: this client's and the daemon's; None listens in clear.
 
     Raises:
         FeedError: no daemon answers in time, or the endpoint is malformed.
     """
 
     def __init__(
-        self, endpoint: str, streams: Sequence[str] = (), timeout_s: float | None = None
+        self,
+        endpoint: str,
+        streams: Sequence[str] = (),
+        timeout_s: float | None = None,
+        after: Mapping[str, tuple[int, int]] | None = None,
+        keys: ClientKeys | None = None,
     ) -> None:
-        self.missed: dict[str, int] = {}
-        self._expected: dict[str, int] = {}
+        self._catch_up = CatchUp(after or {})
+        self._asked: frozenset[bytes] = frozenset()
+        self._last = dict(after or {})
+        self._due: deque[Decision] = deque()
         self._endpoint = endpoint
         self._streams = frozenset(streams)
         self._timeout_s = timeout_s
         self._context = zmq.Context()
         self._socket: zmq.Socket[bytes] = self._context.socket(zmq.SUB)
         self._socket.set(zmq.LINGER, 0)
+        # A daemon whose machine lost power never closes its connection.
+        self._socket.set(zmq.HEARTBEAT_IVL, 2_000)
+        self._socket.set(zmq.HEARTBEAT_TIMEOUT, 10_000)
+        self._handshakes = client_security(self._socket, keys)
+        self._monitor = self._handshakes.monitor.socket
+        self._poller = zmq.Poller()
+        for sock in (self._socket, self._monitor):
+            self._poller.register(sock, zmq.POLLIN)
         try:
             self._subscribe()
         except BaseException:
             self.close()
             raise
+
+    @property
+    def missed(self) -> dict[str, int]:
+        """Decisions that could not be had, a stream."""
+        return {stream: order.missed for stream, order in self._catch_up.orders.items()}
+
+    @property
+    def last(self) -> dict[str, tuple[int, int]]:
+        """The epoch and the sequence of the last decision handed on, a stream; see `after`."""
+        return dict(self._last)
 
     def __enter__(self) -> Self:
         return self
@@ -65,6 +101,7 @@ class Decisions:
 
     def close(self) -> None:
         """Close the connection."""
+        self._handshakes.close()
         self._socket.close()
         self._context.term()
 
@@ -87,18 +124,70 @@ class Decisions:
             FeedError: what came is no decision.
         """
         deadline_s = None if timeout_s is None else time.monotonic() + timeout_s
-        while True:
-            left_s = None if deadline_s is None else max(0.0, deadline_s - time.monotonic())
-            if not wait(self._socket, left_s):
-                return None
-            frames = self._socket.recv_multipart()
-            if frames[0].startswith(HELLO):
-                continue
-            decision = self._decode(frames)
-            # A topic is a prefix: cam1 brings cam10 with it.
-            if not self._streams or decision.stream in self._streams:
-                self._count(decision)
-                return decision
+        while not self._due:
+            frames = self._next_frames(deadline_s)
+            if frames is not None:
+                self._take(*frames)
+            self._due += self._catch_up.look(time.monotonic())
+            self._subscribe_to_answers()
+            if frames is None and deadline_s is not None and time.monotonic() >= deadline_s:
+                break
+        if not self._due:
+            return None
+        decision = self._due.popleft()
+        self._last[decision.stream] = (decision.epoch, decision.sequence)
+        return decision
+
+    def _next_frames(self, deadline_s: float | None) -> tuple[bytes, bytes] | None:
+        """Return the topic and the body of the next message, None where there is none in time."""
+        if has_message(self._monitor) and self._handshakes.take() & zmq.EVENT_HANDSHAKE_SUCCEEDED:
+            self._ask_after_reconnect()
+        try:
+            frames = self._socket.recv_multipart(zmq.NOBLOCK)
+        except zmq.Again:
+            pass
+        else:
+            return frames[0], frames[-1]
+        ends_s = [end_s for end_s in (deadline_s, self._catch_up.due_s) if end_s is not None]
+        left_ms = None
+        if ends_s:
+            left_ms = max(0, math.ceil((min(ends_s) - time.monotonic()) * 1e3))
+        ready = dict(self._poller.poll(left_ms))
+        if self._monitor in ready or self._socket not in ready:
+            return None
+        frames = self._socket.recv_multipart()
+        return frames[0], frames[-1]
+
+    def _ask_after_reconnect(self) -> None:
+        self._catch_up.ask_all(time.monotonic())
+        self._subscribe_to_answers()
+
+    def _take(self, topic: bytes, body: bytes) -> None:
+        if topic.startswith(HELLO):
+            return
+        now_s = time.monotonic()
+        if topic.startswith(AGAIN):
+            if topic not in self._asked:
+                return  # it is somebody else's
+            if body.startswith((END, MORE)):
+                self._due += self._catch_up.end_answer(topic, body, now_s)
+            else:
+                self._catch_up.take_answer(topic, self._decode(body), now_s)
+            return
+        decision = self._decode(body)
+        # A topic is a prefix: cam1 brings cam10 with it.
+        if not self._streams or decision.stream in self._streams:
+            self._due += self._catch_up.take(decision, now_s)
+
+    def _subscribe_to_answers(self) -> None:
+        topics = self._catch_up.topics
+        if topics == self._asked:
+            return
+        for topic in self._asked - topics:
+            self._socket.unsubscribe(topic)
+        for topic in topics - self._asked:
+            self._socket.subscribe(topic)
+        self._asked = topics
 
     def _subscribe(self) -> None:
         connect(self._socket, self._endpoint)
@@ -108,30 +197,22 @@ class Decisions:
         self._socket.subscribe(hello)
         deadline_s = None if self._timeout_s is None else time.monotonic() + self._timeout_s
         while True:
-            left_s = None if deadline_s is None else max(0.0, deadline_s - time.monotonic())
-            if not wait(self._socket, left_s):
+            frames = self._next_frames(deadline_s)
+            if frames is not None and frames[0] == hello:
+                break
+            if frames is not None:
+                self._take(*frames)
+            elif deadline_s is not None and time.monotonic() >= deadline_s:
                 raise FeedError(
-                    f"no daemon answers at {self._endpoint} within {self._timeout_s} s; is "
-                    "retempo serve running there, and does it publish its decisions there?"
+                    f"no daemon answers at {self._endpoint} within {self._timeout_s} s; "
+                    f"{why_silent(self._handshakes) or _ASK}"
                 )
-            if self._socket.recv_multipart()[0] == hello:
-                return
+        self._socket.unsubscribe(hello)
+        self._subscribe_to_answers()
 
-    def _decode(self, frames: list[bytes]) -> Decision:
-        body = frames[-1]
+    def _decode(self, body: bytes) -> Decision:
         decoder = _JSON if body.startswith(b"{") else _MSGPACK
         try:
             return decoder.decode(body)
         except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
             raise FeedError(f"{self._endpoint} sent what is no decision: {error}") from error
-
-    def _count(self, decision: Decision) -> None:
-        expected = self._expected.get(decision.stream)
-        if expected is None:
-            missed = 0
-        elif decision.sequence < expected:
-            missed = decision.sequence
-        else:
-            missed = decision.sequence - expected
-        self.missed[decision.stream] = self.missed.get(decision.stream, 0) + missed
-        self._expected[decision.stream] = 0 if decision.final else decision.sequence + 1

@@ -17,6 +17,7 @@ from retempo.runtime.binning import (
     Events,
     bin_events,
     event_at,
+    size_of,
 )
 from retempo.runtime.pointers import pointer
 from retempo.runtime.window_lists import filled_of, gather, give, marks_of, window_of
@@ -71,7 +72,7 @@ def advance(
     """
     t = table
     _take_up(t, listed)
-    size = len(events[0])
+    size = size_of(events)
     while not _close(t, listed):
         if t[POSITION] > size:
             return False
@@ -130,7 +131,7 @@ def _take_up(t: Table, listed: bool | None) -> None:  # pragma: no cover - compi
 def _start(t: Table, events: Events) -> bool:  # pragma: no cover - compiled
     """Place the window at the first event on the sensor; count what comes before it."""
     begin = t[POSITION]
-    for i in range(begin, len(events[0])):
+    for i in range(begin, size_of(events)):
         time_us, x, y, _ = event_at(events, np.uint64(i))
         if x < t[WIDTH] and y < t[HEIGHT]:
             t[POSITION] = i
@@ -138,7 +139,7 @@ def _start(t: Table, events: Events) -> bool:  # pragma: no cover - compiled
             t[FIRST] = t[TARGET] = time_us // t[DT] - t[PATIENCE]
             t[STARTED] = 1
             return True
-    t[POSITION] = len(events[0])
+    t[POSITION] = size_of(events)
     t[INVALID] += t[POSITION] - begin
     return False
 

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from retempo.sensors.errors import GeometryError
 from retempo.sensors.geometry import Geometry
+from retempo.sensors.packet import Packet
 
 Times = NDArray[np.int64]
 Addresses = NDArray[np.uint16]
@@ -26,7 +27,8 @@ class EventChunk:
     watermark: no later chunk of this stream holds an event before it. `lost` counts the events
     that are known to be missing between the chunk before and this one. `problems` counts by kind
     what was found wrong while this chunk was decoded (see `sensors.problems`), `removed` counts by
-    filter the events that were taken out on purpose. `sequence` counts chunks.
+    filter the events that were taken out on purpose. `sequence` counts chunks. The columns of a
+    chunk of `unread_chunk` are read from its `packet` when first looked at.
 
     Shapes: every column is `(events,)`. Units: microseconds of the sensor's clock.
 
@@ -45,6 +47,7 @@ class EventChunk:
     lost: int = 0
     problems: Mapping[str, int] = field(default_factory=dict)
     removed: Mapping[str, int] = field(default_factory=dict)
+    packet: Packet | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
         # A live stream makes thousands a second: what is right is let through by one look each.
@@ -82,7 +85,42 @@ class EventChunk:
                 )
 
     def __len__(self) -> int:
-        return len(self.t_us)
+        packet = self.packet
+        return len(self.t_us) if packet is None else packet.count
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """Fill what `unread_chunk` has left empty."""
+            if name not in _UNREAD:
+                raise AttributeError(name)
+            for column, values in {**self.packet.columns(), "problems": {}, "removed": {}}.items():
+                object.__setattr__(self, column, values)
+            return object.__getattribute__(self, name)
+
+
+_UNREAD = frozenset(("t_us", "x", "y", "on", "channel", "problems", "removed"))
+
+
+def unread_chunk(packet: Packet, t_end_us: int, stream: str, sequence: int) -> EventChunk:
+    """Return the chunk of a packet; see `EventChunk`.
+
+    A live stream makes thousands a second, and most are binned without a look at their columns.
+    """
+    chunk = _new(EventChunk)
+    _set_t_end_us(chunk, t_end_us)
+    _set_stream(chunk, stream)
+    _set_sequence(chunk, sequence)
+    _set_lost(chunk, 0)
+    _set_packet(chunk, packet)
+    return chunk
+
+
+# The slots themselves: `EventChunk` is frozen, and its own way to set one takes twice as long.
+_new = object.__new__
+_set_t_end_us, _set_stream, _set_sequence, _set_lost, _set_packet = (
+    vars(EventChunk)[name].__set__ for name in ("t_end_us", "stream", "sequence", "lost", "packet")
+)
 
 
 @runtime_checkable

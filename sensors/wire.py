@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retempo.sensors.errors import WireError
-from retempo.sensors.events import Clock, EventChunk
+from retempo.sensors.events import Clock, EventChunk, unread_chunk
 from retempo.sensors.geometry import Geometry, GridGeometry
+from retempo.sensors.packet import Packet
 from retempo.sensors.pieces import CHANNEL_EVENT_BYTES, GRID_EVENT_BYTES, SPAN_US, split
 from retempo.sensors.wire_header import (
     MAX_TIME_US,
@@ -29,8 +30,9 @@ from retempo.sensors.wire_header import (
 
 Frames = list[bytes | memoryview]
 
-_WORD = np.dtype("<u2")
-_NO_WORDS, _NO_BYTES = np.zeros(0, _WORD), np.zeros(0, np.uint8)
+_NO_BYTES = np.zeros(0, np.uint8)
+_NO_BYTES.flags.writeable = False
+_FEW = 1_024
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +61,7 @@ class Cursor:
         )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Message:
+class Message(msgspec.Struct, frozen=True, eq=False, gc=False):
     """A decoded message. The chunk of `open` and `end` holds no events, only the watermark.
 
     `lost` counts since the epoch began, so the chunk's own `lost` is 0: only who remembers the
@@ -130,8 +131,9 @@ def encode_message(kind: Kind, piece: EventChunk, at: Cursor) -> Frames:
 def decode(frames: Sequence[Buffer]) -> Message:
     """Read and check one message; nothing is allocated by the word of an unchecked header.
 
-    `x`, `y`, `on` and `channel` are views of the payload (of a copy, should the payload start at an
-    odd address). Addresses outside the geometry pass: the binning counts them.
+    The chunk is unread, see `sensors.events.unread_chunk`; its columns are views of the payload (of
+    a copy, should that start at an odd address), but for the times. Addresses outside the geometry
+    pass: the binning counts them.
 
     Raises:
         WireError: the frames break the specification; no other error leaves this function.
@@ -140,55 +142,38 @@ def decode(frames: Sequence[Buffer]) -> Message:
         raise WireError(f"a message has 2 frames, header and payload; got {len(frames)}")
     header = decode_header(frames[0])
     geometry = header_geometry(header.geometry)
-    size = GRID_EVENT_BYTES if isinstance(geometry, GridGeometry) else CHANNEL_EVENT_BYTES
-    payload_bytes = memoryview(frames[1]).nbytes
-    if header.count * size != payload_bytes:
+    grid, count = isinstance(geometry, GridGeometry), header.count
+    payload = memoryview(frames[1])
+    size = GRID_EVENT_BYTES if grid else CHANNEL_EVENT_BYTES
+    if count * size != payload.nbytes:
         raise WireError(
-            f"the header counts {header.count} events of {size} bytes, "
-            f"the payload has {payload_bytes} bytes"
+            f"the header counts {count} events of {size} bytes, "
+            f"the payload has {payload.nbytes} bytes"
         )
-    if header.kind != "events" and header.count:
-        raise WireError(f"a message of kind {header.kind} carries no events, got {header.count}")
+    if count and header.kind != "events":
+        raise WireError(f"a message of kind {header.kind} carries no events, got {count}")
+    raw = np.frombuffer(payload.toreadonly(), np.uint8) if count else _NO_BYTES
+    if grid and count:
+        _check_polarities(raw[6 * count :])
+    packet = Packet(raw, count, header.t_start_us, grid)
     return Message(
-        kind=header.kind,
-        stream=header.stream,
-        geometry=geometry,
-        epoch=header.epoch,
-        sequence=header.sequence,
-        sent=header.sent,
-        lost=header.lost,
-        clock=header.clock,
-        chunk=_chunk(header, frames[1], isinstance(geometry, GridGeometry)),
+        header.kind,
+        header.stream,
+        geometry,
+        header.epoch,
+        header.sequence,
+        header.sent,
+        header.lost,
+        header.clock,
+        unread_chunk(packet, header.t_end_us, header.stream, header.sequence),
     )
 
 
-def _chunk(header: Header, payload: Buffer, grid: bool) -> EventChunk:
-    n = header.count
-    words = np.frombuffer(payload, _WORD, 3 * n if grid else 2 * n) if n else _NO_WORDS
-    if not words.flags.aligned:
-        words = words.copy()
-    words = words.astype(np.uint16, copy=False)
-    x = y = on = channel = None
-    if grid:
-        x, y = words[n : 2 * n], words[2 * n :]
-        polarity = np.frombuffer(payload, np.uint8, n, 6 * n) if n else _NO_BYTES
-        if n and polarity.max() > 1:
-            raise WireError(f"a polarity is 0 or 1, got {polarity.max()}")
-        on = polarity.view(np.bool_)
-    else:
-        channel = words[n:]
-    t_us = words[:n].astype(np.int64)
-    t_us += header.t_start_us
-    return EventChunk(
-        t_us=t_us,
-        t_end_us=header.t_end_us,
-        x=x,
-        y=y,
-        on=on,
-        channel=channel,
-        stream=header.stream,
-        sequence=header.sequence,
-    )
+def _check_polarities(polarities: NDArray[np.uint8]) -> None:
+    # For a few events a look at the array takes longer than to take all that is right away.
+    few = len(polarities) <= _FEW
+    if polarities.tobytes().translate(None, b"\0\1") if few else polarities.max() > 1:
+        raise WireError(f"a polarity is 0 or 1, got {polarities.max()}")
 
 
 def _payload(piece: EventChunk, t_start_us: int) -> bytes | memoryview:

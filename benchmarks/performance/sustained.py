@@ -86,7 +86,7 @@ def measure(folder: Path, _data: Path, *, quick: bool = False) -> Part:
     os.sched_setaffinity(0, sorted(before)[:_CORES])
     try:
         with scratch() as scratched:
-            lines = _configuration(scratched)
+            lines = configuration(scratched)
             long = run(scratched, lines, TARGET_HZ, long_s)
             runs = [long]
 
@@ -149,7 +149,8 @@ def run(folder: Path, lines: list[str], rate_hz: float, seconds: float) -> Run:
     )
 
 
-def _configuration(folder: Path) -> list[str]:
+def configuration(folder: Path) -> list[str]:
+    """Write a model for the flood into a folder; returns the lines of its deployment."""
     rng = np.random.default_rng(0)
     spec = InputSpec(GridSpec(640, 480, 2), downsample=10)
     x = rng.poisson(TARGET_HZ / 1e3 / spec.size, (600, 1, spec.size)).astype(np.float32)

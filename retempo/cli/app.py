@@ -10,6 +10,7 @@ from typer.exceptions import Abort, TyperException
 
 import retempo
 from retempo.cli import (
+    control,
     convert,
     demo,
     devices,
@@ -17,10 +18,13 @@ from retempo.cli import (
     export,
     info,
     inspect,
+    keys,
     publish,
     record,
     replay,
+    seal,
     serve,
+    top,
     train,
     view,
     warmup,
@@ -48,6 +52,7 @@ app = typer.Typer(
 COMMANDS = {
     "train": train,
     "export": export,
+    "seal": seal,
     "inspect": inspect,
     "info": info,
     "view": view,
@@ -58,7 +63,10 @@ COMMANDS = {
     "devices": devices,
     "publish": publish,
     "serve": serve,
+    "control": control,
     "watch": watch,
+    "keys": keys,
+    "top": top,
     "demo": demo,
     "warmup": warmup,
 }

@@ -1,5 +1,6 @@
 """`retempo export`: a run becomes one ONNX step function at a resolution."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -35,12 +36,14 @@ def run(
     json: Json = False,
 ) -> None:
     """Export a trained network as one ONNX step function at a time resolution."""
+    import retempo
     from retempo.cli.unlabelled import open_unlabelled
     from retempo.exporters.adaptation.powers import spectral_radius
     from retempo.exporters.network import load_network
     from retempo.exporters.resolution import note_of, resolve
     from retempo.exporters.scan_graph import write_scan
     from retempo.exporters.step_graph import write_step
+    from retempo.exporters.step_model import load_step, seal_step
     from retempo.runtime.measuring import measure
     from retempo.training.history import ear_of
 
@@ -58,9 +61,16 @@ def run(
         layer.name: int((spectral_radius(layer.A) >= 1.0).sum()) for layer in resolution.layers
     }
     (write_scan if scan else write_step)(network, resolution, output)
+    # A scan is never served.
+    manifest = (
+        None
+        if scan
+        else seal_step(output, load_step(output), retempo.__version__, datetime.now(UTC))
+    )
     report = {
         "model": str(output),
         "kind": "scan" if scan else "step",
+        "manifest": str(manifest) if manifest else None,
         "bytes": output.stat().st_size,
         "source_dt_us": source_dt_us,
         "target_dt_us": dt_us,

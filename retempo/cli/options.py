@@ -86,6 +86,14 @@ WrittenFormat = Annotated[
     str | None, typer.Option("--format", metavar="FORMAT", help="By the suffix if left out.")
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")]
+OwnKey = Annotated[
+    Path | None,
+    typer.Option("--key", metavar="NAME.key", help="Your secret key, if the daemon asks for one."),
+]
+ServerKey = Annotated[
+    Path | None,
+    typer.Option("--server", metavar="SERVER.pub", help="The daemon's public key, with --key."),
+]
 OnDamage = Annotated[
     Policy,
     typer.Option(

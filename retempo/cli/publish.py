@@ -10,7 +10,9 @@ from retempo.cli.options import (
     FilterTexts,
     Json,
     OnDamage,
+    OwnKey,
     Sensor,
+    ServerKey,
     Speed,
     filters_of,
     geometry_of,
@@ -35,6 +37,10 @@ def run(
     ],
     to: Annotated[str, typer.Option(metavar="ENDPOINT", help="The feed of retempo serve.")],
     speed: Speed = "max",
+    patience: Annotated[
+        str,
+        typer.Option(metavar="DURATION", help="How long to try to come back to a lost daemon."),
+    ] = "30s",
     stream: Annotated[
         str | None, typer.Option(metavar="NAME", help="The stream's name; the source's own.")
     ] = None,
@@ -42,14 +48,19 @@ def run(
     policy: OnDamage = "raise",
     geometry: Sensor = None,
     ear: EarText = None,
+    key: OwnKey = None,
+    server: ServerKey = None,
     json: Json = False,
 ) -> None:
     """Send recordings or live sources to a daemon, one stream after the other.
 
-    Ctrl-C ends a live source: what has arrived is decided, the stream ended and reported.
+    Ctrl-C ends a live source: what has arrived is decided, the stream ended and reported. A daemon
+    that is lost is come back to by itself; what it had not stepped is sent again.
     """
     from retempo.runtime.publisher import Sender
+    from retempo.runtime.security.client import read_client_keys
     from retempo.runtime.stopping import UntilStopped
+    from retempo.runtime.units import parse_duration_us
     from retempo.sensors.events import live_of
     from retempo.sensors.filters import Filtered
     from retempo.sensors.open import open_source
@@ -58,7 +69,9 @@ def run(
     if stream is not None and len(sources) > 1:
         raise typer.BadParameter(f"--stream names one stream, but {len(sources)} sources are given")
     hears = ear_of_option(ear)
-    with Sender(to) as sender:
+    patience_s = parse_duration_us(patience) / 1e6
+    keys = read_client_keys(key, server)
+    with Sender(to, patience_s=patience_s, keys=keys) as sender:
         for text in sources:
             source = open_source(text, sensor, policy, hears)
             live = live_of(source)
@@ -87,5 +100,11 @@ def _told(name: str, report: "PublishReport") -> str:
     )
     if report.lost:
         told += f", {report.lost:,} events lost"
+    if report.shed:
+        told += f", {report.shed:,} shed"
+    if report.reopened:
+        told += f", {report.reopened:,} times back to the daemon"
+    if report.forgotten:
+        told += f", {report.forgotten:,} messages it then missed"
     taken = ", ".join(f"{count:,} by {name}" for name, count in report.removed.items())
     return told + (f"; removed {taken}" if taken else "")

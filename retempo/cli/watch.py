@@ -5,7 +5,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from retempo.cli.options import Json
+from retempo.cli.options import Json, OwnKey, ServerKey
 
 EXAMPLE = "Example: retempo watch tcp://127.0.0.1:7711 --json"
 
@@ -19,12 +19,16 @@ def run(
     timeout: Annotated[
         float, typer.Option(min=0.0, max=86_400.0, help="Seconds to wait for a daemon.")
     ] = 5.0,
+    key: OwnKey = None,
+    server: ServerKey = None,
     json: Json = False,
 ) -> None:
     """Print the decisions of a daemon as they come."""
+    from retempo.runtime.security.client import read_client_keys
     from retempo.runtime.subscriber import Decisions
 
-    with Decisions(endpoint, stream or (), timeout_s=timeout) as decisions:
+    keys = read_client_keys(key, server)
+    with Decisions(endpoint, stream or (), timeout_s=timeout, keys=keys) as decisions:
         seen = 0
         while not count or seen < count:
             decision = decisions.receive()

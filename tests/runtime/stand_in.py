@@ -77,6 +77,9 @@ class CountingPipeline:
                 self._on[number] = self._on.get(number, 0.0) + float(on)
         while self._next is not None and (self._next + 1) * DT_US <= chunk.t_end_us:
             yield Block(self._next, DT_US, SparseBins(NOTHING, NOTHING, NOTHING))
+            if self._stream == "stuck":
+                sys.stdout.write("stuck\n")
+                sys.stdout.flush()
             while self._stream == "stuck":
                 time.sleep(0.01)
 
@@ -198,24 +201,30 @@ class RunningDaemon:
 
 @contextmanager
 def running_daemon(
-    window: int = 64, served: Deployment | None = None, **options: Any
+    window: int = 64,
+    served: Deployment | None = None,
+    feed: str = "tcp://127.0.0.1:*",
+    log: EventLog | None = None,
+    **options: Any,
 ) -> Iterator[RunningDaemon]:
     """Serve the stand-in, or `served`, in a thread; on leaving, stop it and let its errors out."""
     bound: queue.Queue[tuple[str, str]] = queue.Queue()
     failures: list[BaseException] = []
-    stop, log, reports = Stop(), StringIO(), list[FeedReport]()
+    stop, out, reports = Stop(), StringIO(), list[FeedReport]()
+    log = log or EventLog(interval_s=0.0)
+    log.out = out
 
     def serve() -> None:
         try:
             reports.append(
                 run_daemon(
                     served or deployment(),
-                    "tcp://127.0.0.1:*",
+                    feed,
                     "tcp://127.0.0.1:*",
                     window=window,
                     announce=lambda feed, decisions: bound.put((feed, decisions)),
                     stop=stop,
-                    log=EventLog(out=log, interval_s=0.0),
+                    log=log,
                     **options,
                 )
             )
@@ -225,8 +234,7 @@ def running_daemon(
     thread = threading.Thread(target=serve)
     thread.start()
     try:
-        feed, decisions = bound.get(timeout=RECEIVE_S)
-        yield RunningDaemon(feed, decisions, log, reports)
+        yield RunningDaemon(*bound.get(timeout=RECEIVE_S), out, reports)
     finally:
         stop.request()
         thread.join(RECEIVE_S)

@@ -34,14 +34,14 @@ STEPS_US = (1_000, 2_000, 4_000)
 every_engine = pytest.mark.parametrize("engine", ["sparse", "onnx"])
 
 
-def model() -> StepModel:
-    network = make_network(geometry=GridSpec(6, 5, 2))
+def model(neuron: str = "radlif") -> StepModel:
+    network = make_network(neuron, geometry=GridSpec(6, 5, 2))
     built = build_step(network, resolve(network.spec, 1_000, "lag"))
     return parse_step(built.SerializeToString(), "m.onnx")
 
 
-def elastic(engine: str) -> Deployment:
-    step = model()
+def elastic(engine: str, neuron: str = "radlif") -> Deployment:
+    step = model(neuron)
     ladder = {dt_us: step.resolution(dt_us, "lag") for dt_us in STEPS_US}
     return replace(deploy(load_engine(step, ladder[1_000], engine)), ladder=ladder)
 
@@ -134,9 +134,10 @@ def test_what_is_shed_is_counted_and_leaves_a_gap(engine: str, reset: bool) -> N
 class Loaded:
     """A server whose every step takes long on the clock by hand."""
 
-    def __init__(self, policy: Policy, step_us: float) -> None:
+    def __init__(self, policy: Policy, step_us: float, neuron: str = "radlif") -> None:
         self.now_us, self.decisions, self.log = 0.0, list[Decision](), StringIO()
-        slow = replace(elastic("sparse"), overload=Overload(policy), clock_us=lambda: self.now_us)
+        whole = elastic("sparse", neuron)
+        slow = replace(whole, overload=Overload(policy), clock_us=lambda: self.now_us)
         inner = slow.engine
 
         class Slow:

@@ -8,6 +8,7 @@ import pytest
 from retempo.runtime.daemon import run_daemon
 from retempo.runtime.errors import FeedError
 from retempo.runtime.publisher import publish
+from retempo.runtime.security.settings import Security
 from tests.runtime.stand_in import (
     RECEIVE_S,
     Recorded,
@@ -39,7 +40,9 @@ def test_a_port_in_use_is_said_with_the_key_that_sets_it() -> None:
 )
 def test_an_endpoint_that_cannot_be_bound_is_refused(endpoint: str, reason: str) -> None:
     with pytest.raises(FeedError, match=reason):
-        run_daemon(deployment(), endpoint, "tcp://127.0.0.1:*")
+        run_daemon(
+            deployment(), endpoint, "tcp://127.0.0.1:*", security=Security(clear_on_network=True)
+        )
 
 
 def test_an_ipc_socket_left_by_a_killed_daemon_is_taken_over(tmp_path: Path) -> None:

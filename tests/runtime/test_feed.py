@@ -69,6 +69,26 @@ def test_a_sender_has_at_most_a_window_on_the_way() -> None:
     assert filled(window) == [3, 4, 5, 6]
 
 
+def test_over_a_new_connection_it_goes_on_where_the_daemon_stands() -> None:
+    window = SendWindow()
+    window.acknowledge(credit(-1, window=8))
+    assert filled(window) == list(range(8))
+    window.acknowledge(credit(5))
+    window.resume(credit(2), oldest=1)
+    assert filled(window) == [3, 4, 5, 6]
+    # What waited at the daemon is stepped before it comes again.
+    window.acknowledge(credit(7))
+    assert (window.next_sequence, window.in_flight) == (8, 0)
+
+
+def test_what_can_no_longer_be_sent_counts_as_acknowledged() -> None:
+    window = SendWindow()
+    window.acknowledge(credit(-1, window=8))
+    filled(window)
+    window.resume(credit(-1), oldest=6)
+    assert filled(window) == [6, 7, 8, 9]
+
+
 def test_an_acknowledgement_of_what_was_never_sent_is_an_error() -> None:
     window = SendWindow()
     with pytest.raises(FeedError, match="acknowledged message 0 of 'a', of which 0 were sent"):

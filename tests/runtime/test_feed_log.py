@@ -34,6 +34,44 @@ def test_a_flood_of_one_kind_becomes_a_line_a_second_that_counts_the_rest() -> N
     ]
 
 
+def test_a_noisy_stream_silences_no_other() -> None:
+    out, clock = StringIO(), Clock()
+    log = EventLog(out=out, clock=clock)
+    for _ in range(100):
+        log.warning("gap", stream="noisy")
+    log.warning("gap", stream="quiet")
+    clock.now_s = 1.0
+    log.warning("gap", stream="quiet")
+    log.warning("gap", stream="noisy")
+    told = [(line["stream"], line["held_back"]) for line in lines(out)]
+    assert told == [("noisy", 0), ("quiet", 0), ("quiet", 0), ("noisy", 99)]
+
+
+def test_a_flood_of_names_is_bounded_in_lines_and_in_what_is_kept_and_counted() -> None:
+    """As from an attacker who thinks of a new name for every message."""
+    out, clock = StringIO(), Clock()
+    log = EventLog(out=out, clock=clock)
+    for k in range(10_000):
+        log.warning("refused", stream=f"name {k}")
+    log.warning("gap", stream="name 9999")
+    assert len(lines(out)) == 17
+    clock.now_s = 1.0
+    log.warning("refused", stream="another")
+    assert lines(out)[-1]["held_back_elsewhere"] == 10_000 - 16
+    for k in range(1, 1_000):
+        clock.now_s += 1.0
+        for name in range(16):
+            log.warning("refused", stream=f"name {k} {name}")
+            log.warning("refused", stream=f"name {k} {name}")
+    assert len(log._seen) == 4_096
+    clock.now_s += 1.0
+    log.warning("refused", stream="last")
+    written = [line for line in lines(out) if line["event"] == "refused"]
+    held = sum(line["held_back"] + line.get("held_back_elsewhere", 0) for line in written)
+    kept = sum(seen.held_back for seen in log._seen.values())
+    assert len(written) + held + kept == 10_000 + 1 + 999 * 32 + 1
+
+
 class FullDisk(StringIO):
     def write(self, _text: str) -> int:
         raise OSError(28, "No space left on device")

@@ -134,6 +134,12 @@ def test_a_stream_is_finished_when_its_sender_is_gone() -> None:
     assert bench.decisions == []
     bench.now_us = 1e6
     bench.server.sweep()
+    assert bench.logged()[-1] == "sender_gone"
+    bench.now_us = 10.9e6
+    bench.server.sweep()
+    assert bench.decisions == []
+    bench.now_us = 12e6
+    bench.server.sweep()
     assert [d.final for d in bench.decisions] == [True]
 
 
@@ -189,7 +195,8 @@ def test_a_stream_that_fails_over_a_full_window_takes_nobody_with_it() -> None:
 def test_a_stream_that_is_not_open_is_refused(kind: Kind) -> None:
     bench = Bench()
     bench.receive(ME, control(kind, Cursor("a", GRID, 1)))
-    assert bench.take() == [(ME, Refusal(1, "a", 1, "the stream is not open; send open first"))]
+    refusal = Refusal(1, "a", 1, "the stream is not open; send open first", again=True)
+    assert bench.take() == [(ME, refusal)]
 
 
 @pytest.mark.parametrize("geometry", [ChannelGeometry(3), ChannelGeometry(60_000)])
@@ -223,5 +230,5 @@ def test_closing_finishes_every_stream_and_tells_its_sender() -> None:
     bench.receive(ME, encode_message("events", events([10]), at))
     bench.server.close()
     assert [d.final for d in bench.decisions] == [True]
-    assert bench.take()[-1] == (ME, Refusal(1, "a", 1, "the daemon is shutting down"))
+    assert bench.take()[-1] == (ME, Refusal(1, "a", 1, "the daemon is shutting down", again=True))
     assert bench.server.report.counters.received == 1

@@ -8,12 +8,11 @@ all that it was made from, and linked in 15 ms.
 
 import ctypes
 import hashlib
-import os
-import re
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -22,28 +21,22 @@ import llvmlite
 import numba
 import numpy as np
 from llvmlite import binding
-from numba import njit, types
-from numba.core.caching import FunctionCache
-from numba.np.numpy_support import carray
+from numba.core import config
+from numba.core.caching import (
+    FunctionCache,
+    InTreeCacheLocator,
+    UserProvidedCacheLocator,
+    UserWideCacheLocator,
+)
 
-from retempo.runtime import pointers
-from retempo.runtime.pointers import pointer
+from retempo.runtime.engines.sparse import compiling, views
+from retempo.runtime.engines.sparse.compiling import ENTRY, machine_of, object_code
+from retempo.runtime.engines.sparse.views import DATA_AT
 
-# Where an array object of NumPy keeps the address of its data: behind the head of any object.
-_DATA_AT = object.__basicsize__
 _DIGEST = hashlib.sha256().digest_size
 
 Call = Callable[..., int]
-
-
-@njit(forceinline=True, error_model="numpy")
-def data_of(array: int) -> int:  # pragma: no cover - compiled
-    """Return where the data of the array object at an address lie.
-
-    To ask NumPy costs 1 to 2 us an array, as much as a step of a small network.
-    """
-    data: int = carray(pointer(array + _DATA_AT), (1,), np.int64)[0]
-    return data
+CONFIG: Any = config
 
 
 class Ahead:
@@ -56,11 +49,11 @@ class Ahead:
     def __init__(self, kernel: Callable[..., int], sources: Sequence[ModuleType]) -> None:
         """`sources` are the modules of what the kernel calls: a change of any makes it anew.
 
-        This one and that of the pointers are always among them.
+        This one and what compiles are always among them.
         """
         self._kernel = kernel
         self._arguments: int = kernel.__code__.co_argcount
-        self._sources = (*sources, sys.modules[__name__], pointers)
+        self._sources = (*sources, sys.modules[__name__], compiling, views)
         self._lock = threading.Lock()
         self._linked: tuple[Call, object] | None = None
 
@@ -84,99 +77,104 @@ class Ahead:
 
     @property
     def path(self) -> Path:
-        """The file of the object code: named after the sources, the compiler and the processor."""
+        """The file of the object code: named after all that it is made from and for.
+
+        Raises:
+            RuntimeError: no folder can be written.
+        """
+        return self.folder / self._name(self._origin())
+
+    def _link(self) -> tuple[Call, object]:
+        origin = self._origin()
+        name = self._name(origin)
+        try:
+            folder = self.folder
+        except RuntimeError:  # nowhere to keep it: `retempo warmup` says so
+            folder = None
+        code = None
+        for each in self._folders(folder):
+            code = code or _read(each / name, origin)
+        if code is None:
+            code = object_code(self._kernel, self._arguments)
+            if folder is not None:
+                _write(folder / name, origin, code)
+        return _linked(code, self._arguments)
+
+    def _folders(self, writable: Path | None) -> Iterator[Path]:
+        """Yield where it may lie: where Numba looks for folders, up to the first one to write to.
+
+        One before it cannot be written, but may have been filled when it could.
+        """
+        file = str(sys.modules[self._kernel.__module__].__file__)
+        kinds: list[Any] = [InTreeCacheLocator, UserWideCacheLocator]
+        if CONFIG.CACHE_DIR:
+            kinds.insert(0, UserProvidedCacheLocator)
+        for kind in kinds:
+            folder = Path(kind(self._kernel, file).get_cache_path())
+            if folder == writable:
+                break
+            yield folder
+        if writable is not None:
+            yield writable
+
+    def _name(self, origin: bytes) -> str:
+        return f"{self._kernel.__name__}-{origin.hex()[:24]}.o"
+
+    def _origin(self) -> bytes:
+        """Return a digest of the kernel's name and sources, the compiler and the processor."""
         parts = [
+            f"{self._kernel.__module__}.{self._kernel.__qualname__}",
+            sys.version,
             llvmlite.__version__,
+            str(binding.llvm_version_info),
             numba.__version__,
             np.__version__,
-            str(_DATA_AT),
+            str(DATA_AT),
             binding.get_host_cpu_name(),
             binding.get_host_cpu_features().flatten(),
         ]
         digest = hashlib.sha256("\n".join(parts).encode())
         for module in self._sources:
-            digest.update(Path(str(module.__file__)).read_bytes())
-        return self.folder / f"{self._kernel.__name__}-{digest.hexdigest()[:24]}.o"
-
-    def _link(self) -> tuple[Call, object]:
-        try:
-            path = self.path
-        except RuntimeError:  # nowhere to keep it: `retempo warmup` says so
-            return _linked(_compiled(self._kernel, self._arguments), self._arguments)
-        code = _read(path)
-        if code is None:
-            code = _compiled(self._kernel, self._arguments)
-            _write(path, code)
-        return _linked(code, self._arguments)
+            digest.update(hashlib.sha256(Path(str(module.__file__)).read_bytes()).digest())
+        return digest.digest()
 
 
-def _read(path: Path) -> bytes | None:
-    """Return the object code in a file, None where there is none or it is damaged."""
+def _read(path: Path, origin: bytes) -> bytes | None:
+    """Return the object code in a file; None if there is none, or it is damaged or another's."""
     try:
         content = path.read_bytes()
     except OSError:
         return None
     digest, code = content[:_DIGEST], content[_DIGEST:]
-    return code if hashlib.sha256(code).digest() == digest else None
+    return code if _seal(origin, code) == digest else None
 
 
-def _write(path: Path, code: bytes) -> None:
+def _write(path: Path, origin: bytes, code: bytes) -> None:
     """Keep object code; another process sees all of it or nothing."""
+    written = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-            file.write(hashlib.sha256(code).digest() + code)
-        os.replace(file.name, path)  # noqa: PTH105  (a name, not a Path)
+            written = Path(file.name)
+            file.write(_seal(origin, code) + code)
+        written.replace(path)
     except OSError:
-        return  # what cannot be kept is compiled again next time; `retempo warmup` says so
+        # What cannot be kept is compiled again next time; `retempo warmup` says so.
+        if written is not None:
+            with suppress(OSError):
+                written.unlink(missing_ok=True)
 
 
-_ENTRY = "retempo_entry"
-# Views of arrays are counted by their owner; the kernel's have none, and what would free it is
-# never called.
-_OWNER = r"declare void @NRT_MemInfo_call_dtor\(([^)]*)\).*"
-_NO_OWNER = r"define internal void @NRT_MemInfo_call_dtor(\1 %0) { ret void }"
-
-
-def _compiled(kernel: Callable[..., int], arguments: int) -> bytes:
-    """Compile a kernel to object code that depends on nothing but the C library."""
-    compiler: Any = njit(error_model="numpy")(kernel)
-    compiler.compile((types.int64,) * arguments)
-    (result,) = compiler.overloads.values()
-    # Its wrappers for Python are dropped, and with them every symbol of Numba's runtime.
-    text = re.sub(_OWNER, _NO_OWNER, str(result.library._final_module))  # noqa: SLF001
-    module = binding.parse_assembly(text)
-    for each in (*module.functions, *module.global_variables):
-        if each.name == result.fndesc.llvm_func_name:
-            each.name = _ENTRY
-        elif not each.is_declaration:
-            each.linkage = "internal"
-    machine = _machine()
-    options = binding.create_pipeline_tuning_options(speed_level=3)
-    options.loop_vectorization = options.slp_vectorization = True
-    builder = binding.create_pass_builder(machine, options)
-    builder.getModulePassManager().run(module, builder)
-    return bytes(machine.emit_object(module))
-
-
-def _machine() -> Any:
-    binding.initialize_native_target()
-    binding.initialize_native_asmprinter()
-    return binding.Target.from_default_triple().create_target_machine(
-        cpu=binding.get_host_cpu_name(),
-        features=binding.get_host_cpu_features().flatten(),
-        opt=3,
-        reloc="pic",
-        codemodel="small",
-    )
+def _seal(origin: bytes, code: bytes) -> bytes:
+    return hashlib.sha256(origin + code).digest()
 
 
 def _linked(code: bytes, arguments: int) -> tuple[Call, object]:
     """Return the kernel in object code, and what must live as long as it."""
-    compiler = binding.create_lljit_compiler(_machine())
+    compiler = binding.create_lljit_compiler(machine_of())
     library = binding.JITLibraryBuilder().add_object_img(code)
-    tracker = library.add_current_process().export_symbol(_ENTRY).link(compiler, _ENTRY)
+    tracker = library.add_current_process().export_symbol(ENTRY).link(compiler, ENTRY)
     word = ctypes.c_int64
     # Numba's convention: room for the result, room for an exception, the arguments.
-    entry = ctypes.CFUNCTYPE(ctypes.c_int32, word, word, *[word] * arguments)(tracker[_ENTRY])
+    entry = ctypes.CFUNCTYPE(ctypes.c_int32, word, word, *[word] * arguments)(tracker[ENTRY])
     return entry, (compiler, tracker)

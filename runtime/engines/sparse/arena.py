@@ -13,12 +13,10 @@ spiking)` and `powers` `(LEVELS, MOTION, spiking)`, see `silence`. `sums`, `acti
 """
 
 import numpy as np
-from numba.np.numpy_support import carray
 from numpy.typing import NDArray
 
-from retempo.runtime.engines.sparse.products import Index, Words, inline
-from retempo.runtime.engines.sparse.program import FIELDS, Floats, Table
-from retempo.runtime.pointers import pointer
+from retempo.runtime.engines.sparse.program import FIELDS
+from retempo.runtime.engines.sparse.views import Size, itself, view
 
 Bytes = NDArray[np.uint8]
 Doubles = NDArray[np.float64]
@@ -80,167 +78,25 @@ KIND, FIXED, FIRST, SECOND, LIMIT, BOUNDS = range(6)
 A00, A01, A10, A11, C0, C1, MOTION = range(7)
 LEVELS = 21
 
-
-@inline
-def table_of(a: int) -> Table:  # pragma: no cover - compiled
-    """Return the table at an address."""
-    table: Table = carray(pointer(a), (ENTRIES,), np.int64)
-    return table
-
-
-@inline
-def newer_of(a: int) -> np.float32:  # pragma: no cover - compiled
-    """Return what the younger of the two lagged steps weighs."""
-    return np.float32(carray(pointer(a), (ENTRIES,), np.float64)[NEWER])
-
-
-@inline
-def layers_of(a: int) -> Table:  # pragma: no cover - compiled
-    """Return the table of layers."""
-    t = table_of(a)
-    array: Table = carray(pointer(t[AT_LAYERS]), (t[LAYERS], FIELDS), np.int64)
-    return array
-
-
-@inline
-def weights_of(a: int) -> Floats:  # pragma: no cover - compiled
-    """Return the weights."""
-    t = table_of(a)
-    array: Floats = carray(pointer(t[AT_WEIGHTS]), (t[WEIGHTS],), np.float32)
-    return array
-
-
-@inline
-def coefficients_of(a: int) -> Floats:  # pragma: no cover - compiled
-    """Return the coefficients."""
-    t = table_of(a)
-    array: Floats = carray(pointer(t[AT_COEFFICIENTS]), (t[COEFFICIENTS],), np.float32)
-    return array
-
-
-@inline
-def x_of(a: int) -> Floats:  # pragma: no cover - compiled
-    """Return the dense input."""
-    t = table_of(a)
-    array: Floats = carray(pointer(t[AT_X]), (t[BATCH], t[PADDED]), np.float32)
-    return array
-
-
-@inline
-def x_words_of(a: int) -> Words:  # pragma: no cover - compiled
-    """Return the dense input, two at a time."""
-    t = table_of(a)
-    array: Words = carray(pointer(t[AT_X]), (t[BATCH], t[PADDED] // 2), np.uint64)
-    return array
-
-
-@inline
-def y_of(a: int) -> Floats:  # pragma: no cover - compiled
-    """Return the mean scores of the bin."""
-    t = table_of(a)
-    array: Floats = carray(pointer(t[AT_Y]), (t[BATCH], t[LABELS]), np.float32)
-    return array
-
-
-@inline
-def values_of(a: int) -> Floats:  # pragma: no cover - compiled
-    """Return the state."""
-    t = table_of(a)
-    array: Floats = carray(pointer(t[AT_VALUES]), (t[BATCH], t[STATES]), np.float32)
-    return array
-
-
-@inline
-def ring_of(a: int) -> Index:  # pragma: no cover - compiled
-    """Return the neurons that fired."""
-    t = table_of(a)
-    array: Index = carray(pointer(t[AT_RING]), (t[BATCH], t[PLACES], t[SPIKING_OF_ALL]), np.int32)
-    return array
-
-
-@inline
-def loads_of(a: int) -> Floats:  # pragma: no cover - compiled
-    """Return how often each of them is heard."""
-    t = table_of(a)
-    array: Floats = carray(pointer(t[AT_LOADS]), (t[BATCH], t[PLACES], t[LOADS]), np.float32)
-    return array
-
-
-@inline
-def counts_of(a: int) -> Table:  # pragma: no cover - compiled
-    """Return how many of them are listed."""
-    t = table_of(a)
-    array: Table = carray(pointer(t[AT_COUNTS]), (t[BATCH], t[PLACES], t[LAYERS]), np.int64)
-    return array
-
-
-@inline
-def fired_of(a: int) -> Floats:  # pragma: no cover - compiled
-    """Return how often each neuron fired."""
-    t = table_of(a)
-    array: Floats = carray(pointer(t[AT_FIRED]), (t[BATCH], t[SPIKING_OF_ALL]), np.float32)
-    return array
-
-
-@inline
-def rest_of(a: int) -> Table:  # pragma: no cover - compiled
-    """Return how long each stream has been silent."""
-    t = table_of(a)
-    array: Table = carray(pointer(t[AT_REST]), (t[BATCH], RESTS), np.int64)
-    return array
-
-
-@inline
-def bounds_of(a: int) -> Doubles:  # pragma: no cover - compiled
-    """Return the bounds of silence."""
-    t = table_of(a)
-    array: Doubles = carray(pointer(t[AT_BOUNDS]), (BOUNDS, t[PLANNED]), np.float64)
-    return array
-
-
-@inline
-def powers_of(a: int) -> Doubles:  # pragma: no cover - compiled
-    """Return the motion in silence."""
-    t = table_of(a)
-    array: Doubles = carray(pointer(t[AT_POWERS]), (LEVELS, MOTION, t[PLANNED]), np.float64)
-    return array
-
-
-@inline
-def sums_of(a: int) -> Floats:  # pragma: no cover - compiled
-    """Return scratch for sums."""
-    t = table_of(a)
-    array: Floats = carray(pointer(t[AT_SUMS]), (SUMS, t[WIDEST]), np.float32)
-    return array
-
-
-@inline
-def active_of(a: int) -> Index:  # pragma: no cover - compiled
-    """Return scratch for lists of inputs."""
-    t = table_of(a)
-    array: Index = carray(pointer(t[AT_ACTIVE]), (LISTS, t[WIDEST]), np.int32)
-    return array
-
-
-@inline
-def carried_of(a: int) -> Floats:  # pragma: no cover - compiled
-    """Return scratch for what they carry."""
-    t = table_of(a)
-    array: Floats = carray(pointer(t[AT_CARRIED]), (LISTS, t[WIDEST]), np.float32)
-    return array
-
-
-@inline
-def above_of(a: int) -> Bytes:  # pragma: no cover - compiled
-    """Return scratch for neurons above threshold."""
-    t = table_of(a)
-    array: Bytes = carray(pointer(t[AT_ABOVE]), (t[ABOVE],), np.uint8)
-    return array
-
-
-@inline
-def above_words_of(a: int) -> Words:  # pragma: no cover - compiled
-    """Return the same, eight at a time."""
-    t = table_of(a)
-    array: Words = carray(pointer(t[AT_ABOVE]), (t[ABOVE] // 8,), np.uint64)
-    return array
+# Named for what they return.
+table_of = itself(np.int64, ENTRIES)
+doubles_of = itself(np.float64, ENTRIES)
+layers_of = view(np.int64, AT_LAYERS, Size(LAYERS), FIELDS)
+weights_of = view(np.float32, AT_WEIGHTS, Size(WEIGHTS))
+coefficients_of = view(np.float32, AT_COEFFICIENTS, Size(COEFFICIENTS))
+x_of = view(np.float32, AT_X, Size(BATCH), Size(PADDED))
+x_words_of = view(np.uint64, AT_X, Size(BATCH), Size(PADDED, 2))
+y_of = view(np.float32, AT_Y, Size(BATCH), Size(LABELS))
+values_of = view(np.float32, AT_VALUES, Size(BATCH), Size(STATES))
+ring_of = view(np.int32, AT_RING, Size(BATCH), Size(PLACES), Size(SPIKING_OF_ALL))
+loads_of = view(np.float32, AT_LOADS, Size(BATCH), Size(PLACES), Size(LOADS))
+counts_of = view(np.int64, AT_COUNTS, Size(BATCH), Size(PLACES), Size(LAYERS))
+fired_of = view(np.float32, AT_FIRED, Size(BATCH), Size(SPIKING_OF_ALL))
+rest_of = view(np.int64, AT_REST, Size(BATCH), RESTS)
+bounds_of = view(np.float64, AT_BOUNDS, BOUNDS, Size(PLANNED))
+powers_of = view(np.float64, AT_POWERS, LEVELS, MOTION, Size(PLANNED))
+sums_of = view(np.float32, AT_SUMS, SUMS, Size(WIDEST))
+active_of = view(np.int32, AT_ACTIVE, LISTS, Size(WIDEST))
+carried_of = view(np.float32, AT_CARRIED, LISTS, Size(WIDEST))
+above_of = view(np.uint8, AT_ABOVE, Size(ABOVE))
+above_words_of = view(np.uint64, AT_ABOVE, Size(ABOVE, 8))

@@ -13,6 +13,7 @@ from retempo.runtime.engines.history import moved_ages
 from retempo.runtime.engines.saved import check_saved, saved_batch
 from retempo.runtime.engines.sparse.arena import LOADED, RESULT
 from retempo.runtime.engines.sparse.entry import BAD_BINS, ENTRY, STEP, WAKE
+from retempo.runtime.engines.sparse.lists import check_lists
 from retempo.runtime.engines.sparse.memory import Memory
 from retempo.runtime.engines.sparse.program import (
     NEURONS,
@@ -24,11 +25,10 @@ from retempo.runtime.engines.sparse.program import (
 )
 from retempo.runtime.engines.sparse.tuning import Tuning, tuning_of
 from retempo.runtime.errors import EngineError
-from retempo.runtime.sparse_bins import Bins, Index, SparseBins, Starts
+from retempo.runtime.sparse_bins import SparseBins
 
 # How many resolutions an engine keeps at hand, so that going to and fro costs little.
 _TUNINGS = 16
-_STARTS, _INPUTS, _VALUES = (np.dtype(each) for each in (np.int64, np.int32, np.float32))
 
 
 class SparseState:
@@ -68,13 +68,14 @@ class SparseState:
         """Bring what sleeps up to date: `memory.values` are those of now."""
         self._call(*self._room, 0, 0, 0, 0, 0, WAKE)
 
-    def run(self, starts: Starts, inputs: Index, values: Bins) -> int:
+    def run(self, lists: SparseBins) -> int:
         """Step the one stream by bins into `ys`; returns how many are done, or `BAD_BINS`."""
-        bins, done = len(starts) - 1, 0
+        bins, done = len(lists), 0
         if bins > len(self.ys):
             self.ys = np.zeros((max(bins, 2 * len(self.ys)), self.y.shape[1]), np.float32)
+        arrays = id(lists.starts), id(lists.inputs), id(lists.values), id(self.ys)
         while True:
-            self._call(*self._room, id(starts), id(inputs), id(values), id(self.ys), done, bins)
+            self._call(*self._room, *arrays, done, bins)
             done = self._result.item()
             if done in (bins, BAD_BINS):
                 return done
@@ -134,31 +135,15 @@ class SparseEngine:
             EngineError: the state holds several streams, or the bins are not those of this model.
         """
         assert isinstance(state, SparseState)  # noqa: S101
-        starts, inputs, values = bins.starts, bins.inputs, bins.values
         if state.batch != 1:
             raise EngineError(f"a run steps 1 stream, the state holds {state.batch}")
-        steps = len(starts) - 1
-        if not (
-            starts.dtype == _STARTS
-            and inputs.dtype == _INPUTS
-            and values.dtype == _VALUES
-            and starts.flags.c_contiguous
-            and inputs.flags.c_contiguous
-            and values.flags.c_contiguous
-            and steps >= 0
-            and len(inputs) == len(values) >= starts.item(-1)
-        ):
-            raise EngineError(
-                "bins are contiguous lists: starts int64, one more than the bins, inputs int32 and "
-                f"values float32; got {len(starts)} of {starts.dtype}, {len(inputs)} of "
-                f"{inputs.dtype} and {len(values)} of {values.dtype}"
-            )
+        steps = check_lists(bins)
         if steps == 0:
             state.memory.fired[:] = 0.0
-        elif state.run(starts, inputs, values) == BAD_BINS:
+        elif state.run(bins) == BAD_BINS:
             raise EngineError(
                 f"bins list inputs from 0 to {state.x.shape[1] - 1} from one start to the next; "
-                f"got {inputs.min(initial=0)} to {inputs.max(initial=0)}"
+                f"got {bins.inputs.min(initial=0)} to {bins.inputs.max(initial=0)}"
             )
         return state.ys[:steps]
 

@@ -3,7 +3,6 @@
 import sys
 
 import numpy as np
-from numba.np.numpy_support import carray
 
 from retempo.runtime.engines.sparse import (
     arena,
@@ -14,7 +13,7 @@ from retempo.runtime.engines.sparse import (
     silence,
     upswings,
 )
-from retempo.runtime.engines.sparse.ahead import Ahead, data_of
+from retempo.runtime.engines.sparse.ahead import Ahead
 from retempo.runtime.engines.sparse.arena import (
     AWAKE,
     BATCH,
@@ -38,12 +37,14 @@ from retempo.runtime.engines.sparse.arena import (
 from retempo.runtime.engines.sparse.kernel import needs_plan, step_stream
 from retempo.runtime.engines.sparse.products import copy, find_active, jit
 from retempo.runtime.engines.sparse.silence import wake
-from retempo.runtime.pointers import pointer
+from retempo.runtime.engines.sparse.views import array_of, data_of
 
 # What the number of bins says where it is none.
 STEP, WAKE = 0, -1
 # Results that are not the number of bins done.
 BAD_BINS = -1
+
+_starts, _inputs, _floats = array_of(np.int64), array_of(np.int32), array_of(np.float32)
 
 
 def enter(
@@ -74,20 +75,22 @@ def enter(
                 wake(a, b)
             rest_of(a)[b, SILENT] = 0
         return 0
-    starts_ = carray(pointer(data_of(starts)), (bins + 1,), np.int64)
+    starts_ = _starts(data_of(starts), (bins + 1,))
     entries = starts_[bins]
-    inputs_ = carray(pointer(data_of(inputs)), (entries,), np.int32)
-    values_ = carray(pointer(data_of(values)), (entries,), np.float32)
-    y_ = carray(pointer(data_of(y)), (bins, y_of(a).shape[1]), np.float32)
+    inputs_ = _inputs(data_of(inputs), (entries,))
+    values_ = _floats(data_of(values), (entries,))
+    y_ = _floats(data_of(y), (bins, y_of(a).shape[1]))
     if begin == 0:
         if not _are_bins(starts_, inputs_, table_of(a)[INPUTS_OF_BIN]):
             return BAD_BINS
         fired_of(a)[0] = np.float32(0.0)
+    # Not 0 itself, for which, as a literal, all would be compiled a second time.
+    one: int = np.int64(0)  # type: ignore[assignment]
     for k in range(begin, bins):
         first, end = starts_[k], starts_[k + 1]
-        if first == end and needs_plan(a, 0):
+        if first == end and needs_plan(a, one):
             return k
-        step_stream(a, 0, inputs_[first:end], values_[first:end])
+        step_stream(a, one, inputs_[first:end], values_[first:end])
         _move_on(a)
         copy(y_of(a)[0], y_[k])
     return bins
@@ -112,7 +115,8 @@ def _step(a: int) -> int:  # pragma: no cover - compiled
 def _move_on(a: int) -> None:  # pragma: no cover - compiled
     substeps = table_of(a)[SUBSTEPS]
     table_of(a)[POSITION] = (table_of(a)[POSITION] + substeps) % table_of(a)[PLACES]
-    table_of(a)[LOADED] = max(table_of(a)[LOADED] - substeps, 0)
+    loaded = table_of(a)[LOADED] - substeps
+    table_of(a)[LOADED] = loaded if loaded > 0 else 0
 
 
 @jit

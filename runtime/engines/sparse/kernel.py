@@ -15,6 +15,7 @@ from retempo.runtime.engines.sparse.arena import (
     FROM_LAYER,
     LAG,
     LOADED,
+    NEWER,
     PLACES,
     PLANNED,
     POSITION,
@@ -24,10 +25,10 @@ from retempo.runtime.engines.sparse.arena import (
     STILL,
     SUBSTEPS,
     counts_of,
+    doubles_of,
     fired_of,
     layers_of,
     loads_of,
-    newer_of,
     rest_of,
     ring_of,
     sums_of,
@@ -104,7 +105,7 @@ def _may_sleep(a: int, b: int) -> bool:  # pragma: no cover - compiled
 def _step_bin(a: int, b: int, inputs: Index, carried: Floats) -> int:  # pragma: no cover
     """Step one bin awake; returns how many spikes there were."""
     substeps, lag, places = table_of(a)[SUBSTEPS], table_of(a)[LAG], table_of(a)[PLACES]
-    newer = newer_of(a)
+    newer = np.float32(doubles_of(a)[NEWER])
     y_of(a)[b] = np.float32(0.0)
     spikes = 0
     for inner in range(substeps):

@@ -124,7 +124,8 @@ def update(a: int, row: Table, current: Floats, state: Floats) -> None:  # pragm
     threshold_at = (square + 4 * variables) * n
     if row[UPSWING]:
         for m in range(n):
-            x = min(max(state[m], np.float32(0.0)), c[threshold_at + m])
+            x = np.float32(0.0) if state[m] < np.float32(0.0) else state[m]
+            x = c[threshold_at + m] if x > c[threshold_at + m] else x
             # Every upswing is 0 at rest, and below it none acts.
             risen[m] = upswing_of(row[UPSWING] - 1, x) if x != np.float32(0.0) else x
     if variables == 1:
@@ -204,7 +205,7 @@ def add_softmax(scores: Floats, weight: np.float32, y: Floats) -> None:  # pragm
     """Add the weighted softmax of the readout."""
     highest = scores[0]
     for m in range(1, len(scores)):
-        highest = max(highest, scores[m])
+        highest = scores[m] if scores[m] > highest else highest
     total = np.float32(0.0)
     for m in range(len(scores)):
         total += np.float32(math.exp(scores[m] - highest))

@@ -1,9 +1,9 @@
 """Sums of weight rows over what is active: the event-driven `W in` and `V s`."""
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from retempo.runtime.engines.sparse.compiling import part
 from retempo.runtime.engines.sparse.program import (
     CHANNELS_OUT,
     COLUMNS_IN,
@@ -28,8 +28,8 @@ Words = NDArray[np.uint64]
 BLOCK_WORDS = 8
 
 # Part of `entry`, which alone is kept: see `ahead`.
-jit = njit(error_model="numpy")
-inline = njit(error_model="numpy", forceinline=True)
+jit = part()
+inline = part(forceinline=True)
 
 
 @jit
@@ -44,7 +44,7 @@ def find_active(
             some |= words[block + word]
         if some == np.uint64(0):
             continue
-        for i in range(2 * block, min(2 * (block + BLOCK_WORDS), x.shape[0])):
+        for i in range(2 * block, 2 * (block + BLOCK_WORDS)):
             if x[i] != np.float32(0.0):
                 active[found] = i
                 loads[found] = x[i]
@@ -61,16 +61,14 @@ def add_rows(W: Floats, rows: Index, out: Floats) -> None:  # pragma: no cover -
     n = out.shape[0]
     whole = len(rows) // 4 * 4
     for k in range(0, whole, 4):
-        a, b, c, d = (
-            _row(W, rows[k], n),
-            _row(W, rows[k + 1], n),
-            _row(W, rows[k + 2], n),
-            _row(W, rows[k + 3], n),
-        )
+        at, bt = np.int64(rows[k]) * n, np.int64(rows[k + 1]) * n
+        ct, dt = np.int64(rows[k + 2]) * n, np.int64(rows[k + 3]) * n
+        a, b, c, d = W[at : at + n], W[bt : bt + n], W[ct : ct + n], W[dt : dt + n]
         for m in range(n):
             out[m] += (a[m] + b[m]) + (c[m] + d[m])
     for k in range(whole, len(rows)):
-        a = _row(W, rows[k], n)
+        at = np.int64(rows[k]) * n
+        a = W[at : at + n]
         for m in range(n):
             out[m] += a[m]
 
@@ -82,15 +80,10 @@ def add_weighted_rows(
     """Add some rows of a matrix, each as often as `loads` says; see `add_rows`."""
     n = out.shape[0]
     for k in range(len(rows)):
-        a, load = _row(W, rows[k], n), loads[k]
+        at, load = np.int64(rows[k]) * n, loads[k]
+        a = W[at : at + n]
         for m in range(n):
             out[m] += load * a[m]
-
-
-@inline
-def _row(W: Floats, row: int, n: int) -> Floats:  # pragma: no cover - compiled
-    at = np.int64(row) * n
-    return W[at : at + n]
 
 
 @inline

@@ -3,11 +3,10 @@
 import sys
 
 import numpy as np
-from numba.np.numpy_support import carray
 from numpy.typing import NDArray
 
 from retempo.runtime.engines.sparse import products, program
-from retempo.runtime.engines.sparse.ahead import Ahead, data_of
+from retempo.runtime.engines.sparse.ahead import Ahead
 from retempo.runtime.engines.sparse.products import Index, jit
 from retempo.runtime.engines.sparse.program import (
     FIELDS,
@@ -17,10 +16,13 @@ from retempo.runtime.engines.sparse.program import (
     Floats,
     Table,
 )
-from retempo.runtime.pointers import pointer
+from retempo.runtime.engines.sparse.views import array_of, data_of
 
 # The head of the list of whole numbers: sizes, then the new age of each age from 1 on.
 BATCH, LAYERS, WIDTH, LOADED, FROM_PLACES, FROM_POSITION, TO_PLACES, AGES = range(8)
+
+
+_longs, _places, _floats = array_of(np.int64), array_of(np.int32), array_of(np.float32)
 
 
 def relay(
@@ -39,20 +41,18 @@ def relay(
     Returns:
         The youngest new age at which a spike counts more than once, 0 if none does.
     """
-    s = carray(pointer(data_of(sizes)), (AGES,), np.int64)
+    s = _longs(data_of(sizes), (AGES,))
     lag = s[FROM_PLACES] - 1
-    ages = carray(pointer(data_of(sizes)), (AGES + lag,), np.int64)[AGES:]
+    ages = _longs(data_of(sizes), (AGES + lag,))[AGES:]
     batch, width, places, new_places = s[BATCH], s[WIDTH], s[FROM_PLACES], s[TO_PLACES]
-    rows = carray(pointer(data_of(layers)), (s[LAYERS], FIELDS), np.int64)
-    old = carray(pointer(data_of(ring)), (batch, places, width), np.int32)
-    old_loads = carray(
-        pointer(data_of(loads)), (batch, places, width if s[LOADED] else 0), np.float32
-    )
-    old_counts = carray(pointer(data_of(counts)), (batch, places, s[LAYERS]), np.int64)
-    new = carray(pointer(data_of(new_ring)), (batch, new_places, width), np.int32)
-    often = carray(pointer(data_of(new_loads)), (batch, new_places, width), np.float32)
-    listed = carray(pointer(data_of(new_counts)), (batch, new_places, s[LAYERS]), np.int64)
-    heard = carray(pointer(data_of(times)), (width,), np.float32)
+    rows = _longs(data_of(layers), (s[LAYERS], FIELDS))
+    old = _places(data_of(ring), (batch, places, width))
+    old_loads = _floats(data_of(loads), (batch, places, width if s[LOADED] else 0))
+    old_counts = _longs(data_of(counts), (batch, places, s[LAYERS]))
+    new = _places(data_of(new_ring), (batch, new_places, width))
+    often = _floats(data_of(new_loads), (batch, new_places, width))
+    listed = _longs(data_of(new_counts), (batch, new_places, s[LAYERS]))
+    heard = _floats(data_of(times), (width,))
     youngest = 0
     for b in range(batch):
         for k in range(s[LAYERS]):
@@ -85,7 +85,7 @@ def _list(
     for m in range(len(times)):
         if times[m] != np.float32(0.0):
             spikes[found], loads[found] = m, times[m]
-            most = max(most, times[m])
+            most = times[m] if times[m] > most else most
             times[m] = np.float32(0.0)
             found += 1
     return found, most

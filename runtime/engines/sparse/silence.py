@@ -174,7 +174,7 @@ def highest_numpy(motion: NDArray[np.float64], u: float, w: float, steps: int) -
 
 @jit
 def highest(
-    kind: int,
+    kind: float,
     fixed: float,
     first: float,
     second: float,
@@ -194,7 +194,9 @@ def highest(
         u2: after two.
     """
     if kind == ONE:
-        return max(fixed, u1) if first >= 0.0 else fixed + abs(u1 - fixed)
+        if first < 0.0:
+            return fixed + abs(u1 - fixed)
+        return fixed if fixed > u1 else u1
     if kind == TURNING:
         s = (u1 - fixed - first * (u - fixed)) / second
         return fixed + math.sqrt((first * first + second * second) * ((u - fixed) ** 2 + s * s))
@@ -205,8 +207,8 @@ def highest(
         # u[k] = rest + p second^k + drift k
         drift = (u2 - u1 - second * (u1 - u)) / (1.0 - second)
         p = (u1 - u - drift) / (second - 1.0)
-        swing = max(p, 0.0) * second if second >= 0.0 else abs(p * second)
-        return u - p + swing + max(drift, drift * LONGEST)
+        swing = abs(p * second) if second < 0.0 or p > 0.0 else 0.0
+        return u - p + swing + (drift * LONGEST if drift > 0.0 else drift)
     return math.inf
 
 
@@ -223,7 +225,7 @@ def _highest_of_two(
         top = math.log(-q * math.log(second) / (p * math.log(first))) / math.log(first / second)
         if top > 1.0:
             return float(p * first**top + q * second**top)
-    return max(begin, 0.0)
+    return 0.0 if begin < 0.0 else begin
 
 
 @jit
@@ -239,7 +241,7 @@ def settles(a: int, b: int) -> bool:  # pragma: no cover - compiled
             u1 = powers_of(a)[0, A00, j] * u + powers_of(a)[0, A01, j] * w + powers_of(a)[0, C0, j]
             u2 = powers_of(a)[1, A00, j] * u + powers_of(a)[1, A01, j] * w + powers_of(a)[1, C0, j]
             bound = highest(
-                int(bounds_of(a)[KIND, j]),
+                bounds_of(a)[KIND, j],
                 bounds_of(a)[FIXED, j],
                 bounds_of(a)[FIRST, j],
                 bounds_of(a)[SECOND, j],

@@ -4,18 +4,18 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from retempo.exporters.neurons import NEURONS
 from retempo.exporters.neurons.general import Upswing
+from retempo.runtime.engines.sparse.compiling import part
 
 UPSWINGS: tuple[Upswing, ...] = tuple(
     dict.fromkeys(neuron.upswing for neuron in NEURONS.values() if neuron.upswing is not None)
 )
 
 # `math.e ** z` becomes one exponential where its approximation is allowed.
-_formula = njit(forceinline=True, error_model="numpy", fastmath={"afn", "nnan", "ninf"})
-_jit = njit(forceinline=True, error_model="numpy")
+_formula = part(forceinline=True, fastmath={"afn", "nnan", "ninf"})
+_jit = part(forceinline=True)
 
 
 def _none(which: int, x: Any) -> Any:  # noqa: ARG001  # pragma: no cover - compiled

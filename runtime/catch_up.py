@@ -1,0 +1,122 @@
+"""What a subscriber asks for again, and what comes of it: state without a socket."""
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from retempo.runtime.decision import Decision
+from retempo.runtime.decision_order import DecisionOrder
+from retempo.runtime.decisions_out import AGAIN_ID_BYTES, END, MORE, After, again_topic
+from retempo.runtime.errors import FeedError
+
+# How long an answer may take before it is asked for again, or given up.
+ANSWER_S = 1.0
+# Nothing follows the last decision of a burst that could tell that it was lost: so it is asked for.
+QUIET_S = 1.0
+
+
+@dataclass(slots=True)
+class _Answer:
+    """What has come of an answer, and when the latest of it came."""
+
+    stream: str
+    latest_s: float
+    decisions: list[Decision] = field(default_factory=list)
+
+
+class CatchUp:
+    """The order of every stream's decisions, and the questions that are open.
+
+    `topics` are to be subscribed: one for each question. Times are of a monotonic clock.
+    """
+
+    def __init__(self, after: Mapping[str, tuple[int, int]]) -> None:
+        self.orders = {stream: DecisionOrder(last) for stream, last in after.items()}
+        self._answers: dict[bytes, _Answer] = {}
+        self._lively: set[str] = set()
+        self._latest_s = 0.0
+
+    @property
+    def topics(self) -> frozenset[bytes]:
+        """The topics of the questions that are open."""
+        return frozenset(self._answers)
+
+    @property
+    def due_s(self) -> float | None:
+        """When `look` has something to do, None if never."""
+        due_s = [answer.latest_s + ANSWER_S for answer in self._answers.values()]
+        if self._lively:
+            due_s.append(self._latest_s + QUIET_S)
+        return min(due_s, default=None)
+
+    def take(self, decision: Decision, now_s: float) -> list[Decision]:
+        """Take a decision as it is published; returns what is to be handed on."""
+        order = self.orders.get(decision.stream)
+        if order is None:
+            order = self.orders[decision.stream] = DecisionOrder()
+        self._lively.add(decision.stream)
+        self._latest_s = now_s
+        due = order.take(decision)
+        if order.asking:
+            self._ask(decision.stream, now_s)
+        return due
+
+    def take_answer(self, topic: bytes, decision: Decision, now_s: float) -> None:
+        """Take a decision of an answer."""
+        answer = self._answers[topic]
+        answer.latest_s = now_s
+        answer.decisions.append(decision)
+
+    def end_answer(self, topic: bytes, body: bytes, now_s: float) -> list[Decision]:
+        """Take the last body of an answer; returns what is to be handed on.
+
+        Raises:
+            FeedError: it is none.
+        """
+        answer = self._answers.pop(topic)
+        try:
+            count = int(body.removeprefix(END).removeprefix(MORE))
+        except ValueError as error:
+            raise FeedError(f"an answer ends with {END!r} and a number, got {body!r}") from error
+        order = self.orders[answer.stream]
+        due = order.take_answer(answer.decisions, count, more=body.startswith(MORE))
+        if order.asking:
+            self._ask(answer.stream, now_s)
+        return due
+
+    def ask_all(self, now_s: float) -> None:
+        """Ask for what followed the last decision of every stream: the connection is another."""
+        for stream in self.orders:
+            self._ask(stream, now_s)
+
+    def look(self, now_s: float) -> list[Decision]:
+        """Go on without an answer that does not come; ask again where the end of it was lost.
+
+        A second after the last decision it asks whether that was the last. Returns what is to be
+        handed on.
+        """
+        if self._lively and now_s - self._latest_s >= QUIET_S:
+            for stream in self._lively:
+                self._ask(stream, now_s)
+            self._lively.clear()
+        due: list[Decision] = []
+        for topic, answer in list(self._answers.items()):
+            if now_s - answer.latest_s < ANSWER_S:
+                continue
+            del self._answers[topic]
+            order = self.orders[answer.stream]
+            if answer.decisions:
+                due += order.take_answer(answer.decisions, count=-1)
+                self._ask(answer.stream, now_s)
+            else:
+                due += order.settle()
+        return due
+
+    def _ask(self, stream: str, now_s: float) -> None:
+        """Ask for what followed the last decision of a stream, unless that has been asked."""
+        order = self.orders[stream]
+        if order.last is None or any(stream == a.stream for a in self._answers.values()):
+            return
+        order.asking = True
+        topic = again_topic(secrets.token_bytes(AGAIN_ID_BYTES), After(stream, *order.last))
+        self._answers[topic] = _Answer(stream, now_s)

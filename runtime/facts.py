@@ -1,0 +1,49 @@
+"""What a daemon runs: the version, the model, the engine."""
+
+import hashlib
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import retempo
+from retempo.runtime.deployment import Deployment
+
+_PROVIDERS = {"onnx": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What does not change while a model is in force."""
+
+    model: str
+    sha256: str
+    engine: str
+    provider: str
+    method: str
+    policy: str
+    dt_us: int
+    labels: Sequence[str]
+    version: str = retempo.__version__
+    python: str = platform.python_version()
+
+
+def facts_of(deployment: Deployment) -> Facts:
+    """Return what is in force."""
+    engine = deployment.engine
+    return Facts(
+        model=deployment.model.name,
+        sha256=sha256_of(deployment.model.content),
+        engine=engine.name,
+        provider=_PROVIDERS.get(engine.name, "none"),
+        method=engine.resolution.method,
+        policy=deployment.overload.policy,
+        dt_us=engine.resolution.dt_us,
+        labels=deployment.model.contract.network.labels,
+    )
+
+
+@lru_cache(maxsize=2)
+def sha256_of(content: bytes) -> str:
+    """Return the SHA-256 of a model's file, in hexadecimal."""
+    return hashlib.sha256(content).hexdigest()

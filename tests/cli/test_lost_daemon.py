@@ -1,0 +1,75 @@
+"""`retempo publish` to a daemon that is killed while it sends."""
+
+import json
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from retempo.runtime.subscriber import Decisions
+from tests.cli.served import COMMAND, TIMEOUT_S, Served
+
+
+def configured(folder: Path, model: Path, feed: str, decisions: str) -> Path:
+    config = folder / "serve.toml"
+    config.write_text(
+        f"""
+        model = {json.dumps(str(model))}
+        dt = "1ms"
+        [feed]
+        bind = "{feed}"
+        grace = "2s"
+        [decisions]
+        bind = "{decisions}"
+        history = 1000000
+        """
+    )
+    return config
+
+
+@contextmanager
+def serving(config: Path) -> Iterator[Served]:
+    command = [*COMMAND, "serve", str(config)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        try:
+            yield Served(process)
+        finally:
+            process.kill()
+            process.communicate(timeout=TIMEOUT_S)
+
+
+@pytest.mark.parametrize("comes_back", [True, False])
+def test_a_daemon_that_is_killed_is_waited_for(
+    tmp_path: Path, demo_model: Path, demo_recordings: list[Path], comes_back: bool
+) -> None:
+    path = demo_recordings[0]
+    config = configured(tmp_path, demo_model, "tcp://127.0.0.1:*", "tcp://127.0.0.1:*")
+    with serving(config) as first:
+        endpoints = first.feed, first.decisions
+        patience = "60s" if comes_back else "300ms"
+        options = ["--speed", "0.05", "--patience", patience, "--to", first.feed, "--json"]
+        command = [*COMMAND, "publish", str(path), *options]
+        with (
+            Decisions(first.decisions, timeout_s=TIMEOUT_S) as decisions,
+            subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as publisher,
+        ):
+            next(iter(decisions))
+            first.process.kill()
+            if comes_back:
+                with serving(configured(tmp_path, demo_model, *endpoints)):
+                    out, errors = publisher.communicate(timeout=TIMEOUT_S)
+            else:
+                out, errors = publisher.communicate(timeout=TIMEOUT_S)
+    if comes_back:
+        assert publisher.returncode == 0, errors.decode()
+        report = json.loads(out)["report"]
+        assert report["reopened"] >= 1
+        counters, events = report["counters"], path.stat().st_size // 5
+        assert 0 < counters["binned"] == counters["received"] < events == report["events"]
+        assert (counters["lost"], report["shed"], report["forgotten"]) == (0, 0, 0)
+    else:
+        assert publisher.returncode == 1
+        (line,) = errors.decode().splitlines()
+        assert "did not come back within 0.3 s; is retempo serve running there?" in line

@@ -1,0 +1,138 @@
+"""What docs/operations.md and the systemd unit say is what the code does."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from retempo.cli.app import COMMANDS
+from retempo.runtime import decisions_out, event_log, feed, feed_server, page_server, window_table
+from retempo.runtime.metric_families import FAMILIES, MOST_HISTOGRAMS, metrics_table
+from retempo.runtime.watchdog import STUCK_EXIT
+from tests.runtime.watched import fetch, watched_daemon
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+UNIT = ROOT / "configs" / "retempo.service"
+
+
+def section(title: str) -> str:
+    match = re.search(rf"^#+ {title}\n(.*?)(?=^#|\Z)", PAGE, re.MULTILINE | re.DOTALL)
+    assert match is not None
+    return match[1]
+
+
+def test_the_table_of_metrics_is_the_codes() -> None:
+    assert metrics_table() in PAGE
+    names = [family.name for family in FAMILIES]
+    assert len(names) == len(set(names))
+    for family in FAMILIES:
+        assert (family.kind == "counter") == family.name.endswith("_total")
+
+
+def test_the_page_names_every_metric_that_a_daemon_shows_and_every_alarm_is_on_one() -> None:
+    with watched_daemon() as watched:
+        body = fetch(watched.url, "/metrics")[2]
+    shown = {line.split()[2] for line in body.splitlines() if line.startswith("# TYPE")}
+    # Counters are typed with their suffix, and some with the time of their making beside them.
+    shown = {name for name in shown if not name.endswith("_created")}
+    assert [name for name in sorted(shown) if f"`{name}`" not in PAGE] == []
+    alarmed = set(re.findall(r"retempo_[a-z_]+", section("Alarms")))
+    assert alarmed
+    assert alarmed <= shown
+
+
+def test_every_event_of_the_log_is_in_the_table_and_no_other() -> None:
+    told = set(re.findall(r"^\| ((?:`[a-z_]+`(?:, )?)+) \|", section("Log"), re.MULTILINE))
+    named = {name for cell in told for name in re.findall(r"`([a-z_]+)`", cell)}
+    written = set()
+    for path in (ROOT / "runtime").rglob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        written |= set(re.findall(r'log\.(?:info|warning|error)\(\s*"([a-z_]+)"', text))
+    written |= {"coarsened", "refined"}  # one call, whose name is chosen
+    assert named == written
+
+
+def test_the_bounds_are_the_codes() -> None:
+    for bound in (
+        f"{feed_server.MAX_STREAMS:,}",
+        f"`[feed] window`, {feed.WINDOW}",
+        f"{feed.MAX_MESSAGE_BYTES // 2**20} MiB",
+        f"{decisions_out.QUEUED_DECISIONS:,}",
+        f"{decisions_out._MAX_SUBSCRIPTION_BYTES // 1024} KiB",
+        f"| bins of one block | {window_table._MOST_BINS} |",
+        f"{event_log._STREAMS_A_KIND} a second for each kind",
+        f"{event_log._KEYS:,}",
+        f"| {page_server._MOST_CONNECTIONS}, of {page_server._LONGEST_S:.0f} s each |",
+        f"| streams with histograms of their own | {MOST_HISTOGRAMS} |",
+    ):
+        assert bound in section("Bounds"), bound
+    assert f"| {STUCK_EXIT} | stuck" in section("Exit codes")
+
+
+def test_every_link_within_the_page_leads_to_a_heading() -> None:
+    headings = {
+        re.sub(r"[^a-z0-9 -]", "", title.lower()).replace(" ", "-")
+        for title in re.findall(r"^#+ (.*)$", PAGE, re.MULTILINE)
+    }
+    assert set(re.findall(r"\]\(#([^)]+)\)", PAGE)) <= headings
+
+
+def settings() -> list[tuple[str, str]]:
+    lines = UNIT.read_text(encoding="utf-8").splitlines()
+    return [
+        (key, value)
+        for line in lines
+        if line and line[0] not in "#["
+        for key, _, value in [line.partition("=")]
+    ]
+
+
+def test_the_unit_starts_the_command_and_every_path_of_it_is_explained() -> None:
+    unit = dict(settings())
+    assert (unit["Type"], unit["Restart"], unit["NotifyAccess"]) == ("notify", "on-failure", "main")
+    assert unit["WatchdogSec"] == "15s"
+    command = unit["ExecStart"].split()
+    assert Path(command[0]).name == "retempo"
+    assert command[1] in COMMANDS
+    explained = section("systemd")
+    paths = {word for _, value in settings() for word in value.split() if word.startswith("/")}
+    assert {"/opt/retempo/bin/retempo", "/etc/retempo/serve.toml", "/bin/kill"} == paths
+    assert [path for path in sorted(paths) if f"`{path}`" not in explained] == []
+    assert "/var/lib/retempo" in explained
+
+
+def test_the_unit_gives_the_daemon_no_right_that_it_does_not_need() -> None:
+    unit = dict(settings())
+    for key, value in {
+        "DynamicUser": "yes",
+        "NoNewPrivileges": "yes",
+        "CapabilityBoundingSet": "",
+        "ProtectSystem": "strict",
+        "ProtectHome": "yes",
+        "PrivateTmp": "yes",
+        "RestrictAddressFamilies": "AF_UNIX AF_INET AF_INET6",
+        "RestrictNamespaces": "yes",
+        "SystemCallArchitectures": "native",
+    }.items():
+        assert unit[key] == value
+    filters = [value for key, value in settings() if key == "SystemCallFilter"]
+    assert filters == ["@system-service", "~@privileged @resources"]
+    assert unit["MemoryMax"].endswith("G")
+
+
+def test_systemd_understands_the_unit(tmp_path: Path) -> None:
+    analyze = shutil.which("systemd-analyze")
+    if analyze is None:
+        pytest.skip("systemd-analyze is not installed here")
+    copy = tmp_path / UNIT.name
+    # What it starts is not installed here; any program does for the check.
+    copy.write_text(
+        UNIT.read_text(encoding="utf-8").replace("/opt/retempo/bin/retempo", "/bin/true")
+    )
+    done = subprocess.run(
+        [analyze, "verify", str(copy)], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (done.returncode, done.stderr.strip()) == (0, "")
