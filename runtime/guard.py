@@ -47,12 +47,14 @@ from retempo.runtime.guard_kernel import (
     TO,
     judge,
     look,
+    look_unread,
     reach,
     stream_us,
 )
 from retempo.runtime.saved_state import Saved, taken_array
 from retempo.sensors.errors import GeometryError
-from retempo.sensors.events import EventChunk
+from retempo.sensors.events import EventChunk, unread_chunk
+from retempo.sensors.packet import Packet
 
 Backward = Literal["carry_on", "reset", "late"]
 Forward = Literal["gap", "reset", "step"]
@@ -127,7 +129,13 @@ class Guard:
         """
         table = self._table
         if self._held is None:
-            found = look(table, chunk.t_us, chunk.t_end_us)
+            packet = chunk.packet
+            if packet is None:
+                found = look(table, chunk.t_us, chunk.t_end_us)
+            else:
+                found = look_unread(
+                    table, packet.raw, packet.count, packet.t_start_us, chunk.t_end_us
+                )
             if found == AS_IT_IS:
                 return (chunk,)
             if found != JUDGE:
@@ -297,3 +305,6 @@ def compile_guard() -> None:
     for t_us in (0, 1 << 40, 0):
         guard.admit(EventChunk(np.full(1, t_us, np.int64), t_us, channel=address))
     guard.told_us(0)
+    raw = np.zeros(4, np.uint8)
+    raw.flags.writeable = False
+    Guard(GuardRules(), 1).admit(unread_chunk(Packet(raw, 1, 0, grid=False), 0, "", 0))

@@ -166,7 +166,8 @@ class Journal:
 
         A stream that is open cannot be told any further: its state came from two models.
         """
-        self._runs.clear()
+        for stream in list(self._runs):
+            self.failed(stream, "the model was swapped")
         self._ended = "", None
         resolution = new.engine.resolution
         settings = msgspec.structs.replace(
@@ -195,7 +196,10 @@ class Journal:
 
     def close(self) -> None:
         """Finish the last file."""
-        self._try(self._writer.close)
+        try:
+            self._writer.close()
+        except OSError as error:
+            self._log.error("journal_stopped", reason=error.strerror or str(error))
 
     def sync(self) -> None:
         """Wait until all that has been recorded so far is with the system, or could not be."""

@@ -146,7 +146,9 @@ class _Replay:
         match record:
             case Taken():
                 chunk = decode([record.header, record.payload]).chunk
-                self._step(run, pipeline.take(replace(chunk, lost=record.lost)))
+                self._step(
+                    run, pipeline.take(replace(chunk, lost=record.lost) if record.lost else chunk)
+                )
             case Shed():
                 chunks = [_left_out(*message[1:]) for message in record.messages]
                 self._step(run, pipeline.shed(chunks, reset=record.reset))
@@ -162,9 +164,8 @@ class _Replay:
                 self._close(record.run, "failed", record.reason)
 
     def _step(self, run: _Run, blocks: Iterator[Block]) -> None:
-        assert self._deployment is not None  # noqa: S101  (a run is of a deployment)
         for block in blocks:
-            ((y, took_us),) = self._deployment.step([(run.pipeline, block)])
+            y, took_us = run.pipeline.step(block)
             for decision in run.pipeline.decide(block, y, took_us, 0.0):
                 self._decided(run, decision)
 

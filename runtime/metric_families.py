@@ -169,6 +169,8 @@ STREAM = (
           lambda s: s.counters.steps),
     _each("retempo_stream_switches_total", "counter", "Changes of the time step.",
           lambda s: s.counters.switches),
+    _each("retempo_stream_jumps_total", "counter", "Times that the sensor's clock was set.",
+          lambda s: s.counters.jumps),
     _each("retempo_stream_decisions_total", "counter", "Decisions that were published.",
           lambda s: s.timings.decisions),
     _each("retempo_stream_queue_messages", "gauge", "Messages that wait for the stream's turn.",

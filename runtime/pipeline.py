@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -177,7 +178,7 @@ class Pipeline:
         t_end_us = chunks[-1].t_end_us
         if self.guard is not None:
             t_end_us = [self.guard.pass_over(chunk.t_end_us) for chunk in chunks][-1]
-        yield from self._binner.leap(t_end_us)
+        yield from _followed(self._binner.leap(t_end_us))
         for chunk in chunks:
             self.counters.lost += chunk.lost
             self.counters.received += len(chunk)
@@ -368,7 +369,7 @@ class Pipeline:
         for part in admitted:
             match part:
                 case EventChunk():
-                    yield from self._closed(self._filtered(part))
+                    yield from _followed(self._closed(self._filtered(part)))
                 case Jump():
                     yield from self._jump(part)
                 case Refuted():
@@ -380,9 +381,9 @@ class Pipeline:
             self.on_jump(jump)
         if jump.action == "gap":
             # What is a little out of order behind the jump still finds its bin.
-            yield from self._binner.leap(jump.to_us - self._lateness_us)
+            yield from _followed(self._binner.leap(jump.to_us - self._lateness_us))
         if jump.action == "reset":
-            yield from self._binner.leap(jump.to_us)
+            yield from _followed(self._binner.leap(jump.to_us))
             self._begin_anew()
 
     def _give_up_suspects(self) -> None:
@@ -450,3 +451,9 @@ class Pipeline:
             epoch=self.epoch,
             model=by.model,
         )
+
+
+def _followed(blocks: Iterator[Block]) -> Iterator[Block]:
+    """Yield blocks behind which something is still to be done, so that the next is asked for."""
+    for block in blocks:
+        yield msgspec.structs.replace(block, more=True)

@@ -22,6 +22,8 @@ from retempo.runtime.guard import (
 )
 from retempo.runtime.guard_kernel import LATEST_US
 from retempo.sensors.events import EventChunk
+from retempo.sensors.geometry import ChannelGeometry
+from retempo.sensors.wire import Cursor, decode, encode_message
 from tests.runtime.plain_guard import Judged, plain_guard
 
 GRID_US = 1_000
@@ -215,3 +217,17 @@ def test_a_watermark_is_told_in_the_streams_own_time() -> None:
     assert [guard.told_us(t) for t in (70, 20, HOUR_US, 9_050)] == [10_060, 10_010, 10_050, 10_050]
     assert guard.pass_over(500) == 10_490
     assert guard.told_us(300) == 10_490
+
+
+@given(moves=st.lists(st.integers(-150, 1_200), max_size=20), places=places)
+def test_messages_are_judged_unread_as_their_columns_are(
+    moves: list[int], places: list[int]
+) -> None:
+    times_us = times_of(moves)
+    at, unread = Cursor("s", ChannelGeometry(100), 1), []
+    chunks = cut(times_us, places)
+    for chunk in chunks:
+        message = decode([bytes(frame) for frame in encode_message("events", chunk, at)])
+        assert message.chunk.packet is not None
+        unread.append(message.chunk)
+    assert guarded(unread, SMALL) == guarded(chunks, SMALL)
