@@ -16,7 +16,7 @@ from retempo.runtime.checkpoint_identity import check_identity, identity_of
 from retempo.runtime.checkpoint_writer import ThreadWriter, Writer
 from retempo.runtime.errors import CheckpointError, RunError
 from retempo.runtime.event_log import EventLog
-from retempo.runtime.feed_server import FeedServer
+from retempo.runtime.feed_server import MAX_STREAMS, FeedServer
 from retempo.runtime.feed_stream import FeedStream
 from retempo.runtime.finished import Finished
 from retempo.runtime.stream_saved import load_stream, save_stream
@@ -96,6 +96,10 @@ class Checkpointing:
 
         def take(checkpoint: Checkpoint) -> tuple[Checkpoint, list[FeedStream]]:
             check_identity(checkpoint, wanted)
+            if len(checkpoint.streams) > MAX_STREAMS:
+                raise CheckpointError(
+                    f"it holds {len(checkpoint.streams)} streams, {MAX_STREAMS} are the most"
+                )
             return checkpoint, [load_stream(saved, deployment) for saved in checkpoint.streams]
 
         def refuse(path: Path, error: CheckpointError) -> None:

@@ -17,16 +17,20 @@ from retempo.exporters.step_graph import build_step
 from retempo.exporters.step_model import StepModel, parse_step
 from retempo.runtime.checkpoint import Checkpoint, described, encode_checkpoint
 from retempo.runtime.checkpoint_folder import CheckpointFolder
+from retempo.runtime.checkpoint_identity import engine_to_load
 from retempo.runtime.checkpoint_writer import Outcome, ThreadWriter
-from retempo.runtime.checkpointing import Checkpointing
+from retempo.runtime.checkpointing import Checkpointing, keep_checkpoints
 from retempo.runtime.decision import Decision, encode_json
 from retempo.runtime.decision_history import DecisionHistory
 from retempo.runtime.deployment import Deployment
 from retempo.runtime.engines import load_engine
+from retempo.runtime.errors import ConfigError
 from retempo.runtime.event_log import EventLog
 from retempo.runtime.feed import Credit, Ended, Refusal, Reply
 from retempo.runtime.feed_server import Delivery, FeedServer
 from retempo.runtime.layout import layout_of
+from retempo.runtime.serve_config import CheckpointConfig, ServeConfig
+from retempo.runtime.serving import checkpoint_folder_of, checkpointing_of
 from retempo.sensors.events import EventChunk
 from retempo.sensors.filters import parse_filter
 from retempo.sensors.geometry import GridGeometry
@@ -544,3 +548,51 @@ def test_the_thread_writes_what_is_submitted_and_says_when_it_is_due(tmp_path: P
     assert life.server.report.checkpoints == 2
     again = Life(tmp_path, life.deployment)
     assert again.server.streams["a"].stepped == 3
+
+
+def test_auto_takes_the_engine_of_the_checkpoint(tmp_path: Path) -> None:
+    step = model()
+    assert engine_to_load("auto", step, tmp_path / "none") == "auto"
+    life = Life(tmp_path, deployed(step, engine="onnx"))
+    feed(life, "a", 7, chunks(), 0, 3)
+    life.checkpoint()
+    assert engine_to_load("auto", step, tmp_path) == "onnx"
+    assert engine_to_load("sparse", step, tmp_path) == "sparse"
+    assert engine_to_load("auto", step, None) == "auto"
+    assert engine_to_load("auto", model(seed=1), tmp_path) == "auto"
+    assert not (tmp_path / "none").exists()
+
+
+def test_without_a_folder_nothing_is_kept(tmp_path: Path) -> None:
+    config = ServeConfig(model="m.onnx")
+    assert checkpointing_of(config, tmp_path) == []
+    kept = replace_checkpoint(config, CheckpointConfig(folder="c", every="20ms"))
+    assert len(checkpointing_of(kept, tmp_path)) == 1
+    assert checkpoint_folder_of(kept, tmp_path) == tmp_path / "c"
+    with pytest.raises(ConfigError, match=r"\[checkpoint\] every"):
+        checkpointing_of(replace_checkpoint(config, CheckpointConfig(every="soon")), tmp_path)
+
+
+def replace_checkpoint(config: ServeConfig, checkpoint: CheckpointConfig) -> ServeConfig:
+    return msgspec.structs.replace(config, checkpoint=checkpoint)
+
+
+def test_more_streams_than_are_served_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    life = Life(tmp_path)
+    for name in "ab":
+        feed(life, name, 7, chunks(), 0, 1)
+    life.checkpoint()
+    life.kill()
+    monkeypatch.setattr("retempo.runtime.checkpointing.MAX_STREAMS", 1)
+    again = Life(tmp_path, life.deployment)
+    assert not again.server.streams
+    (line,) = again.logged("checkpoint_refused")
+    assert line["files"][0]["reason"] == "it holds 2 streams, 1 are the most"
+
+
+def test_a_second_daemon_on_the_folder_is_refused(tmp_path: Path) -> None:
+    life = Life(tmp_path)
+    with pytest.raises(ConfigError, match="another daemon has"):
+        keep_checkpoints(tmp_path, 1.0)(life.server)
