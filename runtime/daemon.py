@@ -231,9 +231,10 @@ def _take_batch(server: FeedServer, feed: "zmq.Socket[bytes]", stop: Stop, door:
         except zmq.Again:
             return
         frames: list[memoryview] = []
-        admitted = True
-        while feed.get(zmq.RCVMORE):
+        admitted = more = True
+        while more:  # a frame says whether another follows; to ask the socket takes as long again
             frame = feed.recv(copy=False)
+            more = frame.more
             # What has too many frames is malformed whatever they hold: they need not be kept.
             if len(frames) < 3:
                 frames.append(frame.buffer)

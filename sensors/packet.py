@@ -19,7 +19,8 @@ class Packet(msgspec.Struct, frozen=True, gc=False):
     Times are `t_start_us` and an offset. `grid` tells `(t, x, y, on)` from `(t, channel)`. The
     polarities have been looked at and are 0 or 1; addresses may lie outside the sensor.
 
-    Shapes: `raw` `(bytes,)`, read-only, 7 an event of a grid, 4 of a channel sensor.
+    Shapes: `raw` `(bytes,)`, read-only, exactly 7 an event of a grid, 4 of a channel sensor, as
+    compiled code trusts. `sensors.wire.decode` alone makes packets.
     """
 
     raw: NDArray[np.uint8]

@@ -1,6 +1,7 @@
 """Live messages that are binned and stepped in one call: the same decisions as the long way."""
 
 from dataclasses import replace
+from io import StringIO
 
 import numpy as np
 import pytest
@@ -16,12 +17,16 @@ from retempo.runtime.counters import Counters
 from retempo.runtime.decision import Decision
 from retempo.runtime.deployment import Deployment, deploy
 from retempo.runtime.engines import load_engine
+from retempo.runtime.event_log import EventLog
+from retempo.runtime.feed import WINDOW, Credit, Reply
+from retempo.runtime.feed_server import Delivery, FeedServer
 from retempo.runtime.layout import geometry_of, layout_of
 from retempo.runtime.mean_kernel import add_bin, add_bin_numpy
 from retempo.runtime.pipeline import Pipeline
 from retempo.runtime.sparse_bins import with_zeros
 from retempo.sensors.events import EventChunk
-from retempo.sensors.wire import Cursor, decode, encode
+from retempo.sensors.pieces import no_events
+from retempo.sensors.wire import Cursor, decode, encode, encode_message
 from tests.builders import make_network, seeds
 
 GRID, CHANNELS = GridSpec(6, 5, 2), ChannelSpec(30)
@@ -153,6 +158,28 @@ def test_a_stream_whose_state_is_replaced_is_stepped_by_the_new_one() -> None:
         pipeline.state = served.engine.load_state(served.engine.save_state(pipeline.state))
         found.append(told + decided(pipeline, chunks[15:], []))
     assert found[0] == found[1]
+
+
+def test_one_turn_is_enough_for_a_message_that_closes_one_bin() -> None:
+    decisions: list[Decision] = []
+    replies: list[Reply] = []
+
+    def reply(_owner: bytes, told: Reply) -> Delivery:
+        replies.append(told)
+        return "sent"
+
+    served = deployment(GRID, 0)
+    server = FeedServer(served, reply, decisions.append, EventLog(out=StringIO()))
+    at = Cursor("s", geometry_of(served.layout.spec), 1)
+    server.receive(b"me", encode_message("open", no_events(at.geometry, 0), at))
+    place = np.full(1, 3, np.uint16)
+    one = EventChunk(np.array([500]), 1_000, x=place, y=place, on=np.ones(1, np.bool_))
+    server.receive(b"me", encode_message("events", one, at))
+    replies.clear()
+    server.turn()
+    server.acknowledge()
+    assert (len(decisions), server.rest_us()) == (1, None)
+    assert replies == [Credit(1, "s", 1, 0, WINDOW)]
 
 
 @given(seeds, st.sampled_from([1.0, 2.0, 0.5]))
