@@ -1,10 +1,10 @@
 """A sender's connection to a daemon, which notices that it broke and can be made anew."""
 
-from collections.abc import Callable
-from typing import Any, Literal
+from typing import Literal
 
 import zmq
 
+from retempo.runtime.client_socket import InClear, Terms, Watch
 from retempo.runtime.endpoints import connect
 from retempo.runtime.errors import FeedError
 from retempo.runtime.feed import MAX_MESSAGE_BYTES, MAX_WINDOW
@@ -25,17 +25,15 @@ class Link:
 
     Args:
         endpoint: the daemon's feed.
-        prepare: sets more options of each new socket before it is connected.
+        terms: with or without keys.
 
     Raises:
         FeedError: the endpoint is malformed.
     """
 
-    def __init__(
-        self, endpoint: str, prepare: Callable[["zmq.Socket[bytes]"], None] | None = None
-    ) -> None:
+    def __init__(self, endpoint: str, terms: Terms | None = None) -> None:
         self.endpoint = endpoint
-        self._prepare = prepare
+        self.terms = terms or InClear()
         self._context = zmq.Context()
         self._socket: zmq.Socket[bytes] | None = None
         try:
@@ -52,9 +50,8 @@ class Link:
     def leave(self) -> None:
         """Close the connection; what has not left is dropped."""
         if self._socket is not None:
-            self._socket.disable_monitor()
+            self._watch.close()
             self._socket.close()
-            self._monitor.close()
             self._socket = None
 
     def renew(self) -> None:
@@ -80,9 +77,7 @@ class Link:
         ready = dict(self._poller.poll(max(0, -int(-timeout_s * 1e3 // 1))))
         if self._open in ready:
             return "reply"
-        if self._monitor in ready:
-            while self._monitor.poll(0):
-                self._monitor.recv_multipart()
+        if self._watch.socket in ready and zmq.EVENT_DISCONNECTED in list(self._watch.read()):
             return "broken"
         return "nothing"
 
@@ -105,10 +100,9 @@ class Link:
         sock.set(zmq.MAXMSGSIZE, MAX_MESSAGE_BYTES)
         sock.set(zmq.RECONNECT_IVL, RETRY_MS)
         sock.set(zmq.RECONNECT_IVL_MAX, LONGEST_RETRY_MS)
-        if self._prepare is not None:
-            self._prepare(sock)
-        self._monitor: zmq.Socket[Any] = sock.get_monitor_socket(zmq.EVENT_DISCONNECTED)
+        self.terms.prepare(sock)
+        self._watch = Watch(sock, self.terms)
         self._poller = zmq.Poller()
         self._poller.register(sock, zmq.POLLIN)
-        self._poller.register(self._monitor, zmq.POLLIN)
+        self._poller.register(self._watch.socket, zmq.POLLIN)
         connect(sock, self.endpoint)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Self
 
+from retempo.runtime.client_socket import Terms
 from retempo.runtime.errors import FeedError
 from retempo.runtime.feed import PATIENCE_S, TIMEOUT_S
 from retempo.runtime.link import Link
@@ -60,6 +61,13 @@ def publish(
 class Sender:
     """A connection to a daemon, for one stream after the other. A context manager.
 
+    Args:
+        endpoint: the daemon's feed.
+        timeout_s: how long it may be silent when it has something to answer.
+        patience_s: how long to try to come back to it.
+        ring_bytes: what may be kept of a stream, sent or not.
+        terms: with or without keys; in clear if None.
+
     Raises:
         FeedError: the endpoint is malformed.
     """
@@ -70,9 +78,10 @@ class Sender:
         timeout_s: float = TIMEOUT_S,
         patience_s: float = PATIENCE_S,
         ring_bytes: int = RING_BYTES,
+        terms: Terms | None = None,
     ) -> None:
         self._timeout_s, self._patience_s, self._ring_bytes = timeout_s, patience_s, ring_bytes
-        self._link = Link(endpoint)
+        self._link = Link(endpoint, terms)
 
     def __enter__(self) -> Self:
         return self

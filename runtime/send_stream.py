@@ -260,16 +260,17 @@ class SendStream:
     def _check_patience(self) -> None:
         if self._state == "open" or time.monotonic() < self._patience.ends_s:
             return
-        endpoint, advice = self._link.endpoint, "is retempo serve running there"
+        endpoint, why = self._link.endpoint, self._link.terms.why_silent()
+        asked = "is retempo serve running there"
         if not self._patience.answered:
             raise FeedError(
-                f"no daemon answers at {endpoint} within {self._timeout_s:g} s; {advice}, "
-                "and is the endpoint its feed?"
+                f"no daemon answers at {endpoint} within {self._timeout_s:g} s; "
+                f"{why or f'{asked}, and is the endpoint its feed?'}"
             )
         raise FeedError(
             f"the daemon at {endpoint} went silent after {self._window.acknowledged + 1} of the "
             f"{self.at.sequence} messages of {self.at.stream!r} ({self._why}) and did not come "
-            f"back within {self._patience.later_s:g} s; {advice}?"
+            f"back within {self._patience.later_s:g} s; {why or f'{asked}?'}"
         )
 
 

@@ -6,12 +6,13 @@ import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import msgspec
 import zmq
 
 from retempo.runtime.catch_up import CatchUp
+from retempo.runtime.client_socket import InClear, Terms, Watch
 from retempo.runtime.decision import Decision
 from retempo.runtime.decisions_out import AGAIN, END, HELLO, MORE
 from retempo.runtime.endpoints import connect
@@ -37,6 +38,7 @@ class Decisions:
             None waits for ever.
         after: the epoch and the sequence of the decision of a stream that was received last, by
             an earlier subscriber; what followed it comes first.
+        terms: with or without keys; in clear if None.
 
     Raises:
         FeedError: no daemon answers in time, or the endpoint is malformed.
@@ -48,6 +50,7 @@ class Decisions:
         streams: Sequence[str] = (),
         timeout_s: float | None = None,
         after: Mapping[str, tuple[int, int]] | None = None,
+        terms: Terms | None = None,
     ) -> None:
         self._catch_up = CatchUp(after or {})
         self._asked: frozenset[bytes] = frozenset()
@@ -62,11 +65,11 @@ class Decisions:
         # A daemon whose machine lost power never closes its connection.
         self._socket.set(zmq.HEARTBEAT_IVL, 2_000)
         self._socket.set(zmq.HEARTBEAT_TIMEOUT, 10_000)
-        self._monitor: zmq.Socket[Any] = self._socket.get_monitor_socket(
-            zmq.EVENT_HANDSHAKE_SUCCEEDED
-        )
+        self._terms = terms or InClear()
+        self._terms.prepare(self._socket)
+        self._watch = Watch(self._socket, self._terms)
         self._poller = zmq.Poller()
-        for sock in (self._socket, self._monitor):
+        for sock in (self._socket, self._watch.socket):
             self._poller.register(sock, zmq.POLLIN)
         try:
             self._subscribe()
@@ -97,9 +100,8 @@ class Decisions:
 
     def close(self) -> None:
         """Close the connection."""
-        self._socket.disable_monitor()
+        self._watch.close()
         self._socket.close()
-        self._monitor.close()
         self._context.term()
 
     def __iter__(self) -> Iterator[Decision]:
@@ -125,8 +127,7 @@ class Decisions:
             frames = self._next_frames(deadline_s)
             if frames is not None:
                 self._take(*frames)
-            self._due += self._catch_up.look(time.monotonic())
-            self._subscribe_to_answers()
+                self._subscribe_to_answers()
             if frames is None and deadline_s is not None and time.monotonic() >= deadline_s:
                 break
         if not self._due:
@@ -137,29 +138,28 @@ class Decisions:
 
     def _next_frames(self, deadline_s: float | None) -> tuple[bytes, bytes] | None:
         """Return the topic and the body of the next message, None where there is none in time."""
-        if int(self._monitor.get(zmq.EVENTS)) & zmq.POLLIN:
-            self._ask_after_reconnect()
+        if zmq.EVENT_HANDSHAKE_SUCCEEDED in list(self._watch.read()):
+            # Another connection: what was published in between is asked for.
+            self._catch_up.ask_all(time.monotonic())
+            self._subscribe_to_answers()
         try:
             frames = self._socket.recv_multipart(zmq.NOBLOCK)
         except zmq.Again:
-            pass
+            self._due += self._catch_up.look(time.monotonic())
+            self._subscribe_to_answers()
         else:
             return frames[0], frames[-1]
+        if self._due:
+            return None
         ends_s = [end_s for end_s in (deadline_s, self._catch_up.due_s) if end_s is not None]
         left_ms = None
         if ends_s:
             left_ms = max(0, math.ceil((min(ends_s) - time.monotonic()) * 1e3))
         ready = dict(self._poller.poll(left_ms))
-        if self._monitor in ready or self._socket not in ready:
+        if self._watch.socket in ready or self._socket not in ready:
             return None
         frames = self._socket.recv_multipart()
         return frames[0], frames[-1]
-
-    def _ask_after_reconnect(self) -> None:
-        while self._monitor.poll(0):
-            self._monitor.recv_multipart()
-        self._catch_up.ask_all(time.monotonic())
-        self._subscribe_to_answers()
 
     def _take(self, topic: bytes, body: bytes) -> None:
         if topic.startswith(HELLO):
@@ -202,9 +202,10 @@ class Decisions:
             if frames is not None:
                 self._take(*frames)
             elif deadline_s is not None and time.monotonic() >= deadline_s:
+                asked = "is retempo serve running there, and does it publish its decisions there?"
                 raise FeedError(
-                    f"no daemon answers at {self._endpoint} within {self._timeout_s} s; is "
-                    "retempo serve running there, and does it publish its decisions there?"
+                    f"no daemon answers at {self._endpoint} within {self._timeout_s} s; "
+                    f"{self._terms.why_silent() or asked}"
                 )
         self._socket.unsubscribe(hello)
         self._subscribe_to_answers()
