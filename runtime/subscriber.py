@@ -145,12 +145,13 @@ class Decisions:
         try:
             frames = self._socket.recv_multipart(zmq.NOBLOCK)
         except zmq.Again:
-            self._due += self._catch_up.look(time.monotonic())
+            due = self._catch_up.look(time.monotonic())
             self._subscribe_to_answers()
+            if due:
+                self._due += due
+                return None
         else:
             return frames[0], frames[-1]
-        if self._due:
-            return None
         ends_s = [end_s for end_s in (deadline_s, self._catch_up.due_s) if end_s is not None]
         left_ms = None
         if ends_s:

@@ -16,11 +16,11 @@ from tests.runtime.stand_in import RECEIVE_S, Recorded, events, running_daemon
 class Listening:
     """Terms of which a test sees what they are told."""
 
-    prepared: list[bytes] = field(default_factory=list)
+    prepared: list[str] = field(default_factory=list)
     kinds: list[int] = field(default_factory=list)
 
     def prepare(self, sock: "zmq.Socket[Any]") -> None:
-        self.prepared.append(sock.get(zmq.LAST_ENDPOINT))
+        self.prepared.append(sock.get_string(zmq.LAST_ENDPOINT))
 
     def happened(self, kind: int, value: int) -> None:
         assert isinstance(value, int)
@@ -40,7 +40,7 @@ def test_terms_see_the_socket_before_it_is_connected_and_its_handshake() -> None
         sender.publish(Recorded("a", [events([1, 2])]))
         next(iter(subscriber))
     # No endpoint yet: libzmq says so by an empty one.
-    assert feed.prepared == decisions.prepared == [b""]
+    assert feed.prepared == decisions.prepared == [""]
     assert decisions.kinds == [zmq.EVENT_HANDSHAKE_SUCCEEDED]
 
 
