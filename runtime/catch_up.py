@@ -8,9 +8,12 @@ from retempo.runtime.decision import Decision
 from retempo.runtime.decision_order import DecisionOrder
 from retempo.runtime.decisions_out import AGAIN_ID_BYTES, END, MORE, After, again_topic
 from retempo.runtime.errors import FeedError
+from retempo.runtime.feed import TIMEOUT_S
 
-# How long an answer may take before it is asked for again, or given up.
-ANSWER_S = 1.0
+# How long an answer may take to begin before it is given up: a daemon silent so long is gone.
+ANSWER_S = TIMEOUT_S
+# How long it may then halt before the rest is asked for again.
+HALT_S = 1.0
 # Nothing follows the last decision of a burst that could tell that it was lost: so it is asked for.
 QUIET_S = 1.0
 
@@ -22,6 +25,10 @@ class _Answer:
     stream: str
     latest_s: float
     decisions: list[Decision] = field(default_factory=list)
+
+    @property
+    def due_s(self) -> float:
+        return self.latest_s + (HALT_S if self.decisions else ANSWER_S)
 
 
 class CatchUp:
@@ -44,7 +51,7 @@ class CatchUp:
     @property
     def due_s(self) -> float | None:
         """When `look` has something to do, None if never."""
-        due_s = [answer.latest_s + ANSWER_S for answer in self._answers.values()]
+        due_s = [answer.due_s for answer in self._answers.values()]
         if self._lively:
             due_s.append(self._latest_s + QUIET_S)
         return min(due_s, default=None)
@@ -92,8 +99,8 @@ class CatchUp:
     def look(self, now_s: float) -> list[Decision]:
         """Go on without an answer that does not come; ask again where the end of it was lost.
 
-        A second after the last decision it asks whether that was the last. Returns what is to be
-        handed on.
+        A second after the last decision it asks whether that was the last. To be called when
+        nothing has come: what waits to be read is not late. Returns what is to be handed on.
         """
         if self._lively and now_s - self._latest_s >= QUIET_S:
             for stream in self._lively:
@@ -101,7 +108,7 @@ class CatchUp:
             self._lively.clear()
         due: list[Decision] = []
         for topic, answer in list(self._answers.items()):
-            if now_s - answer.latest_s < ANSWER_S:
+            if now_s < answer.due_s:
                 continue
             del self._answers[topic]
             order = self.orders[answer.stream]

@@ -6,7 +6,6 @@ So the window of a binner and the memory of the engine `sparse` are one job, a t
 numbers. What this does not step comes back to be stepped as ever.
 """
 
-import ctypes
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -96,7 +95,7 @@ class Direct:
         self._job = job = table.data
         job[AT_JOB] = table.ctypes.data
         job[AT_TABLE] = window.table.ctypes.data
-        job[AT_ENTRY] = ctypes.cast(self._call, ctypes.c_void_p).value or 0  # type: ignore[arg-type]
+        job[AT_ENTRY] = ENTRY.address
         job[AT_STATE] = state.memory.address
         # Array objects: where their data lie is seen by the engine.
         job[STARTS], job[INPUTS] = id(window.starts), id(window.inputs)
@@ -137,13 +136,12 @@ class Direct:
     def _go_on(self) -> None:
         """Step what is left of a block: the engine asks for its plan of silence."""
         job, memory = self._job, self._state.memory
-        room = (job[AT_JOB] + 8 * RESULT, job[AT_JOB] + 8 * EXCEPTION, job[AT_STATE])
         lists = (job[STARTS], job[INPUTS], job[VALUES], job[YS])
         while (done := job[RESULT]) != job[CLOSED]:
             if done == BAD_BINS:
                 raise EngineError("a binner listed inputs that there are not; please report this")
             memory.plan(self._state.tuning.plan)
-            self._call(*room, *lists, done, job[CLOSED])
+            job[RESULT] = self._call(job[AT_STATE], *lists, done, job[CLOSED])
 
     def _tune(self) -> None:
         state = self._state

@@ -63,6 +63,13 @@ def publish(
 class Sender:
     """A connection to a daemon, for one stream after the other. A context manager.
 
+    Args:
+        endpoint: the daemon's feed.
+        timeout_s: how long it may be silent when it has something to answer.
+        patience_s: how long to try to come back to it.
+        ring_bytes: what may be kept of a stream, sent or not.
+        keys: this client's and the daemon's; None sends in clear.
+
     Raises:
         FeedError: the endpoint is malformed.
     """

@@ -128,8 +128,7 @@ class Decisions:
             frames = self._next_frames(deadline_s)
             if frames is not None:
                 self._take(*frames)
-            self._due += self._catch_up.look(time.monotonic())
-            self._subscribe_to_answers()
+                self._subscribe_to_answers()
             if frames is None and deadline_s is not None and time.monotonic() >= deadline_s:
                 break
         if not self._due:
@@ -145,7 +144,11 @@ class Decisions:
         try:
             frames = self._socket.recv_multipart(zmq.NOBLOCK)
         except zmq.Again:
-            pass
+            due = self._catch_up.look(time.monotonic())
+            self._subscribe_to_answers()
+            if due:
+                self._due += due
+                return None
         else:
             return frames[0], frames[-1]
         ends_s = [end_s for end_s in (deadline_s, self._catch_up.due_s) if end_s is not None]

@@ -565,12 +565,14 @@ def test_auto_takes_the_engine_of_the_checkpoint(tmp_path: Path) -> None:
 
 def test_without_a_folder_nothing_is_kept(tmp_path: Path) -> None:
     config = ServeConfig(model="m.onnx")
-    assert checkpointing_of(config, tmp_path) == []
+    assert checkpointing_of(config, tmp_path, EventLog()) == []
     kept = replace_checkpoint(config, CheckpointConfig(folder="c", every="20ms"))
-    assert len(checkpointing_of(kept, tmp_path)) == 1
+    assert len(checkpointing_of(kept, tmp_path, EventLog())) == 1
     assert checkpoint_folder_of(kept, tmp_path) == tmp_path / "c"
     with pytest.raises(ConfigError, match=r"\[checkpoint\] every"):
-        checkpointing_of(replace_checkpoint(config, CheckpointConfig(every="soon")), tmp_path)
+        checkpointing_of(
+            replace_checkpoint(config, CheckpointConfig(every="soon")), tmp_path, EventLog()
+        )
 
 
 def replace_checkpoint(config: ServeConfig, checkpoint: CheckpointConfig) -> ServeConfig:

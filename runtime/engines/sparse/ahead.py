@@ -30,7 +30,7 @@ from numba.core.caching import (
 
 from retempo.runtime.engines.sparse import callable as callable_
 from retempo.runtime.engines.sparse import compiling, views
-from retempo.runtime.engines.sparse.callable import ENTRY, callable_at
+from retempo.runtime.engines.sparse.callable import ENTRY, KERNEL, callable_at
 from retempo.runtime.engines.sparse.compiling import machine_of, object_code
 from retempo.runtime.engines.sparse.views import DATA_AT
 
@@ -55,11 +55,19 @@ class Ahead:
         self._arguments: int = kernel.__code__.co_argcount
         self._sources = (*sources, sys.modules[__name__], callable_, compiling, views)
         self._lock = threading.Lock()
-        self._linked: Call | None = None
+        self._linked: tuple[Call, int] | None = None
 
     @property
     def call(self) -> Call:
         """The kernel, linked."""
+        return self._at_hand()[0]
+
+    @property
+    def address(self) -> int:
+        """Where the kernel lies, for compiled code; see `runtime.pointers.call_entry`."""
+        return self._at_hand()[1]
+
+    def _at_hand(self) -> tuple[Call, int]:
         with self._lock:
             if self._linked is None:
                 self._linked = self._link()
@@ -84,7 +92,7 @@ class Ahead:
         """
         return self.folder / self._name(self._origin())
 
-    def _link(self) -> Call:
+    def _link(self) -> tuple[Call, int]:
         origin = self._origin()
         name = self._name(origin)
         try:
@@ -169,9 +177,10 @@ def _seal(origin: bytes, code: bytes) -> bytes:
     return hashlib.sha256(origin + code).digest()
 
 
-def _linked(code: bytes) -> Call:
-    """Return the kernel in object code."""
+def _linked(code: bytes) -> tuple[Call, int]:
+    """Return the kernel in object code: as a function, and where it lies."""
     compiler = binding.create_lljit_compiler(machine_of())
     library = binding.JITLibraryBuilder().add_object_img(code)
-    tracker = library.add_current_process().export_symbol(ENTRY).link(compiler, ENTRY)
-    return callable_at(tracker[ENTRY], (tracker, compiler))
+    library = library.add_current_process().export_symbol(ENTRY).export_symbol(KERNEL)
+    tracker = library.link(compiler, ENTRY)
+    return callable_at(tracker[ENTRY], (tracker, compiler)), tracker[KERNEL]

@@ -138,7 +138,7 @@ def object_code(kernel: Callable[..., int], arguments: int) -> bytes:
     named.name = KERNEL
     module.link_in(binding.parse_assembly(entry_code(arguments)))
     for each in (*module.functions, *module.global_variables):
-        if not each.is_declaration and each.name != ENTRY:
+        if not each.is_declaration and each.name not in (ENTRY, KERNEL):
             each.linkage = "internal"
     machine = machine_of()
     options = binding.create_pipeline_tuning_options(speed_level=3)
