@@ -1,9 +1,9 @@
 """Odd arrays never reach the compiled code of the sparse engine: they are read by address there."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -74,7 +74,7 @@ def test_an_odd_array_is_refused_in_one_line_and_changes_nothing(
     state = engine.new_state()
     before = engine.save_state(state)
     with pytest.raises(EngineError, match="bins are contiguous, aligned, writable arrays") as error:
-        engine.run(state, replace(bins, **{field: make(getattr(bins, field))}))
+        engine.run(state, msgspec.structs.replace(bins, **{field: make(getattr(bins, field))}))
     assert said in str(error.value)
     assert "\n" not in str(error.value)
     for name, values in engine.save_state(state).items():
