@@ -50,8 +50,15 @@ PROOFS = {
     "silence": Proof(
         "Ten minutes of silence", "benchmarks.reliability.silence", quick=["--seconds", "5"]
     ),
+    "operations": Proof(
+        "A storm, a noisy neighbour, SIGTERM under load",
+        "benchmarks.soak_operations",
+        quick=["--seconds", "2", "--repeats", "1"],
+    ),
     "wire": Proof("Wire fuzz", "benchmarks.fuzz_wire", quick=["--frames", "5000"]),
-    "models": Proof("Model fuzz", "benchmarks.fuzz_models", quick=["--models", "50"]),
+    "models": Proof(
+        "Model fuzz", "benchmarks.fuzz_models", quick=["--models", "50", "--live", "5"]
+    ),
 }
 
 
