@@ -252,9 +252,6 @@ def _feed_socket(context: "zmq.Context[Any]") -> "zmq.Socket[bytes]":
     sock.set(zmq.SNDHWM, 1_000)
     sock.set(zmq.MAXMSGSIZE, MAX_MESSAGE_BYTES)
     sock.set(zmq.LINGER, 1_000)
-    # A peer whose machine lost power never closes its connection.
-    sock.set(zmq.HEARTBEAT_IVL, 2_000)
-    sock.set(zmq.HEARTBEAT_TIMEOUT, 10_000)
     return sock
 
 

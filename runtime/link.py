@@ -4,7 +4,7 @@ from typing import Literal
 
 import zmq
 
-from retempo.runtime.endpoints import connect
+from retempo.runtime.endpoints import connect, find_the_dead
 from retempo.runtime.errors import FeedError
 from retempo.runtime.feed import MAX_MESSAGE_BYTES, MAX_WINDOW
 from retempo.runtime.security.client import ClientKeys, client_security
@@ -105,6 +105,7 @@ class Link:
         sock.set(zmq.MAXMSGSIZE, MAX_MESSAGE_BYTES)
         sock.set(zmq.RECONNECT_IVL, RETRY_MS)
         sock.set(zmq.RECONNECT_IVL_MAX, LONGEST_RETRY_MS)
+        find_the_dead(sock)
         self._handshakes = client_security(sock, self._keys)
         self._poller = zmq.Poller()
         self._poller.register(sock, zmq.POLLIN)

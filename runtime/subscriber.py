@@ -14,7 +14,7 @@ import zmq
 from retempo.runtime.catch_up import CatchUp
 from retempo.runtime.decision import Decision
 from retempo.runtime.decisions_out import AGAIN, END, HELLO, MORE
-from retempo.runtime.endpoints import connect
+from retempo.runtime.endpoints import connect, find_the_dead
 from retempo.runtime.errors import FeedError
 from retempo.runtime.security.client import ClientKeys, client_security, why_silent
 from retempo.runtime.security.monitors import has_message
@@ -64,9 +64,7 @@ class Decisions:
         self._context = zmq.Context()
         self._socket: zmq.Socket[bytes] = self._context.socket(zmq.SUB)
         self._socket.set(zmq.LINGER, 0)
-        # A daemon whose machine lost power never closes its connection.
-        self._socket.set(zmq.HEARTBEAT_IVL, 2_000)
-        self._socket.set(zmq.HEARTBEAT_TIMEOUT, 10_000)
+        find_the_dead(self._socket)
         self._handshakes = client_security(self._socket, keys)
         self._monitor = self._handshakes.monitor.socket
         self._poller = zmq.Poller()

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import zmq
 
-from retempo.runtime.endpoints import bind
+from retempo.runtime.endpoints import bind, find_the_dead
 from retempo.runtime.event_log import EventLog
 from retempo.runtime.security.exposure import check_exposed, socket_access
 from retempo.runtime.security.monitors import Monitor, has_message
@@ -24,12 +24,6 @@ HANDSHAKE_S = 2.0
 _SLACK_S = 0.5
 # A crowd that comes at once waits to be accepted; who finds no place there loses a second.
 _BACKLOG = 1_024
-_KEEPALIVE = {
-    zmq.TCP_KEEPALIVE: 1,
-    zmq.TCP_KEEPALIVE_IDLE: 30,
-    zmq.TCP_KEEPALIVE_INTVL: 10,
-    zmq.TCP_KEEPALIVE_CNT: 3,
-}
 # A look costs some microseconds, and a busy loop ticks for every block of steps.
 _LOOK_S = 2e-3
 # How often the files of the allow-list are looked at.
@@ -105,9 +99,7 @@ class Door:
         )
         domain = f"{len(self._peers)}"
         sock.set(zmq.BACKLOG, _BACKLOG)
-        # A machine that lost power closes nothing, and its place would stay taken for ever.
-        for option, value in _KEEPALIVE.items():
-            sock.set(option, value)
+        find_the_dead(sock)
         sock.set(zmq.HANDSHAKE_IVL, int(HANDSHAKE_S * 1e3))
         # With a domain libzmq asks of peers in clear too, and takes none below ZMTP 3.0.
         sock.set(zmq.ZAP_DOMAIN, domain.encode())
