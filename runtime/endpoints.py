@@ -35,8 +35,7 @@ def bind(sock: "zmq.Socket[Any]", endpoint: str, key: str) -> str:
     Raises:
         FeedError: the endpoint is in use, malformed or not permitted.
     """
-    if not _well_formed(endpoint):
-        raise FeedError(f"{key} {endpoint!r} is no endpoint; {_FORM}")
+    check_form(endpoint, key)
     if endpoint.startswith("ipc://"):
         _check_ipc(endpoint, key)
     try:
@@ -46,6 +45,16 @@ def bind(sock: "zmq.Socket[Any]", endpoint: str, key: str) -> str:
     except UnicodeError as error:
         raise FeedError(f"{key} {endpoint!r} is no endpoint; {_FORM}") from error
     return sock.getsockopt_string(zmq.LAST_ENDPOINT)
+
+
+def check_form(endpoint: str, key: str) -> None:
+    """Check that an endpoint is one, before it is asked who may reach it.
+
+    Raises:
+        FeedError: it is none; `key` is what sets it.
+    """
+    if not _well_formed(endpoint):
+        raise FeedError(f"{key} {endpoint!r} is no endpoint; {_FORM}")
 
 
 def connect(sock: "zmq.Socket[Any]", endpoint: str) -> None:

@@ -11,7 +11,7 @@ from retempo.runtime.deployment import Deployment
 from retempo.runtime.errors import ConfigError
 from retempo.runtime.event_log import EventLog
 from retempo.runtime.serve_config import ServeConfig
-from retempo.runtime.serving import deployment_of
+from retempo.runtime.serving import deployment_of, values_of
 from retempo.runtime.sizes import parse_bytes
 from retempo.runtime.trial import TrialSettings
 from retempo.runtime.trial_process import Trials, Try
@@ -94,6 +94,8 @@ class ModelSource:
 
     def _deployed(self, settings: ServeConfig, path: Path, *, again: bool) -> Deployment:
         folder = self._path.parent
+        # A malformed value is told before a model is tried.
+        values_of(settings, folder, self._filters)
         admission = admission_of(settings, folder)
         model = admit(path, admission, self._log, attempt=self._attempt, again=again)
         return deployment_of(

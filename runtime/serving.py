@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from retempo.runtime.engine_fallback import load_engine_or
 from retempo.runtime.errors import ConfigError
 from retempo.runtime.event_log import EventLog
 from retempo.runtime.feed_server import FeedServer
+from retempo.runtime.guard import GuardRules
 from retempo.runtime.guard_config import guard_rules
 from retempo.runtime.layout import BinLayout, Mask, geometry_of, layout_of
 from retempo.runtime.overload import Overload
@@ -25,6 +27,42 @@ from retempo.runtime.units import parse_dt_us, parse_duration_us
 from retempo.sensors.errors import FilterError
 from retempo.sensors.filters import Filter, build_filters
 from retempo.sensors.geometry import Geometry, GridGeometry
+
+
+class Values(NamedTuple):
+    """What of a configuration can be read without its model."""
+
+    dt_us: int | None
+    span_us: int
+    lateness_us: int
+    guard: GuardRules
+    every: Every
+    filters: tuple[Filter, ...]
+    overload: Overload
+    wait_us: int
+
+
+def values_of(config: ServeConfig, folder: Path, filters: Sequence[Filter] | None = None) -> Values:
+    """Read the values of a configuration; arguments as of `deployment_of`.
+
+    Raises:
+        ConfigError: a duration or a filter is malformed.
+    """
+    spans_us = {
+        "leaky": _read(config.readout.tau, "[readout] tau", parse_dt_us),
+        "window": _read(config.readout.window, "[readout] window", parse_dt_us),
+    }
+    lateness_us = _read(config.input.lateness, "[input] lateness", parse_duration_us)
+    return Values(
+        dt_us=None if config.dt is None else _read(config.dt, "dt", parse_dt_us),
+        span_us=spans_us.get(config.readout.kind, spans_us["leaky"]),
+        lateness_us=lateness_us,
+        guard=guard_rules(config.guard, lateness_us),
+        every=_every(config.decisions.every),
+        filters=_filters(config, folder) if filters is None else tuple(filters),
+        overload=_overload(config.overload),
+        wait_us=_read(config.engine.wait, "[engine] wait", parse_duration_us),
+    )
 
 
 def deployment_of(
@@ -49,35 +87,26 @@ def deployment_of(
         ExportError: the model is broken, or the resolution asked for does not fit it.
         EngineError: the model cannot be loaded.
     """
-    dt_us = None if config.dt is None else _read(config.dt, "dt", parse_dt_us)
-    spans_us = {
-        "leaky": _read(config.readout.tau, "[readout] tau", parse_dt_us),
-        "window": _read(config.readout.window, "[readout] window", parse_dt_us),
-    }
-    lateness_us = _read(config.input.lateness, "[input] lateness", parse_duration_us)
-    guard = guard_rules(config.guard, lateness_us)
-    every = _every(config.decisions.every)
-    chosen = _filters(config, folder) if filters is None else tuple(filters)
+    values = values_of(config, folder, filters)
     model = load_step(folder / config.model) if model is None else model
-    resolution = model.resolution(dt_us, config.method, config.normalisation)
-    overload = _overload(config.overload)
-    ladder = _ladder(model, resolution, config) if overload.policy == "coarsen" else {}
-    wait_us = _read(config.engine.wait, "[engine] wait", parse_duration_us)
+    resolution = model.resolution(values.dt_us, config.method, config.normalisation)
+    coarsens = values.overload.policy == "coarsen"
+    ladder = _ladder(model, resolution, config) if coarsens else {}
     engine_name = engine_to_load(config.engine.name, model, checkpoint_folder_of(config, folder))
     engine = load_engine_or(model, resolution, engine_name, config.engine.fallback, fallen_back)
     deployment = Deployment(
         engine=engine,
         layout=_layout(model.contract.network.input, config.input.mask),
-        filters=chosen,
+        filters=values.filters,
         readout=config.readout.kind,
-        span_us=spans_us.get(config.readout.kind, spans_us["leaky"]),
-        lateness_us=lateness_us,
-        every=every,
+        span_us=values.span_us,
+        lateness_us=values.lateness_us,
+        every=values.every,
         ladder=ladder,
-        overload=overload,
+        overload=values.overload,
         batch=config.engine.batch,
-        wait_us=wait_us,
-        guard=guard,
+        wait_us=values.wait_us,
+        guard=values.guard,
     )
     deployment.warm_up()
     return deployment

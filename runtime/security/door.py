@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import zmq
 
-from retempo.runtime.endpoints import bind, find_the_dead
+from retempo.runtime.endpoints import bind, check_form, find_the_dead
 from retempo.runtime.event_log import EventLog
 from retempo.runtime.security.exposure import check_exposed, socket_access
 from retempo.runtime.security.monitors import Monitor, has_message
@@ -90,6 +90,7 @@ class Door:
             SecurityError: the network would be served in clear.
             FeedError: as `runtime.endpoints.bind`.
         """
+        check_form(endpoint, key)
         security = self._security
         check_exposed(
             endpoint,

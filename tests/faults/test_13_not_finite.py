@@ -80,7 +80,7 @@ def test_the_neighbours_of_a_sick_stream_decide_as_if_it_were_alone(
     """Both streams are stepped in one batch; the sick one is refused with the reason."""
     model = tmp_path / "model.onnx"
     onnx.save(_explosive(), model)
-    tables = f'[engine]\nname = "{engine}"\nbatch = 2\nwait = "20ms"'
+    tables = f'[engine]\nname = "{engine}"\nbatch = 2\nwait = "20ms"\n[models]\ntrial = "off"'
     config = write_config(tmp_path, tables, model, dt="10ms")
     chunks = [_safe(chunk) for chunk in random_chunks(120, 60, seed=14, span_us=50_000)]
 

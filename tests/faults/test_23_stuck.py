@@ -107,7 +107,8 @@ def test_a_slow_subscriber_blocks_nobody_and_what_it_misses_is_counted(
         # The daemon has stepped all of it although nobody has read a decision.
         values = watched.scrape()
         received = 0
-        while slow.receive(timeout_s=0.2) is not None:
+        # Longer than it takes to ask for what the daemon still has.
+        while slow.receive(timeout_s=3.0) is not None:
             received += 1
         last = encode_message("events", no_events(GRID, (steps + 1) * 1_000), at)
         peer.send(last)
