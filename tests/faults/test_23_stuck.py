@@ -89,7 +89,7 @@ def test_a_stuck_daemon_that_shall_end_ends_with_its_own_code() -> None:
 def test_a_slow_subscriber_blocks_nobody_and_what_it_misses_is_counted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("retempo.runtime.decisions_out.QUEUED_DECISIONS", 1)
+    monkeypatch.setattr("retempo.runtime.decisions_out.QUEUED_DECISIONS", 2_000)
     at, steps = Cursor("a", GRID, 5), 40_000
     with (
         watched_daemon() as watched,
