@@ -14,9 +14,9 @@ import onnxruntime
 
 from retempo.demo.assets import MODEL, RECORDINGS
 from retempo.exporters.step_model import StepModel, input_shapes, load_step, output_shapes
+from retempo.runtime.clock import host_clock_us
 from retempo.runtime.deployment import deploy
 from retempo.runtime.engines import load_engine
-from retempo.runtime.pipeline import host_clock_us
 from retempo.runtime.replay import replay
 from retempo.sensors.files import open_recording
 

@@ -8,11 +8,13 @@ from numpy.typing import NDArray
 
 from retempo.exporters.resolution import Resolution
 from retempo.exporters.step_model import StepModel
+from retempo.runtime.clock import Clock, host_clock_us
+from retempo.runtime.deciding import Every
 from retempo.runtime.engine import Engine, Vector
 from retempo.runtime.guard import GuardRules, compile_guard
 from retempo.runtime.layout import BinLayout, check_geometry, geometry_of, layout_of
 from retempo.runtime.overload import Overload
-from retempo.runtime.pipeline import Clock, Every, OnSteps, Pipeline, host_clock_us
+from retempo.runtime.pipeline import OnSteps, Pipeline
 from retempo.runtime.readouts import Readout, new_readout
 from retempo.runtime.sparse_bins import Block
 from retempo.runtime.successor import Successor

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from retempo.runtime.binner import Binner
 from retempo.runtime.layout import columns_of, inside
-from retempo.runtime.sparse_bins import Block
+from retempo.runtime.sparse_bins import Block, followed
 from retempo.sensors.events import EventChunk
 
 # Two grids whose common edge is farther than this are not made to meet at one.
@@ -136,15 +136,15 @@ class Handover:
         early[passed:] = False
         # Until then the lateness keeps the old bins from closing beyond the edge.
         t_end_us = min(chunk.t_end_us, self._until_us)
-        yield from self._old.feed(_where(chunk, early, t_end_us, chunk.lost))
+        yield from followed(self._old.feed(_where(chunk, early, t_end_us, chunk.lost)))
         if passed < len(chunk) or chunk.t_end_us >= self._until_us:
-            yield from self._hand_over()
+            yield from followed(self._hand_over())
         yield from self.new.feed(_where(chunk, ~early, chunk.t_end_us, 0))
 
     def close_until(self, t_us: int) -> Iterator[Block]:
         """See `Binner.close_until`."""
         if not self.done:
-            yield from self._hand_over()
+            yield from followed(self._hand_over())
         yield from self.new.close_until(t_us)
 
     def finish(self) -> Iterator[Block]:
@@ -154,7 +154,7 @@ class Handover:
             yield from self._old.finish()
             return
         if not self.done:
-            yield from self._hand_over()
+            yield from followed(self._hand_over())
         yield from self.new.finish()
 
     def leap(self, t_us: int) -> Iterator[Block]:

@@ -4,17 +4,13 @@ Live and replay are this one pipeline; they differ in who feeds it and in the cl
 """
 
 import math
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Literal, NamedTuple
-
-import msgspec
-import numpy as np
-from numpy.typing import NDArray
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from retempo.exporters.resolution import Resolution
 from retempo.runtime.binner import Binner
+from retempo.runtime.clock import Clock, host_clock_us
 from retempo.runtime.counters import Counters
+from retempo.runtime.deciding import Deciding, Every, by_engine
 from retempo.runtime.decision import Decision
 from retempo.runtime.direct import Direct, direct_of
 from retempo.runtime.engine import Engine, Vector
@@ -22,10 +18,10 @@ from retempo.runtime.errors import CheckpointError, EngineError, InputError
 from retempo.runtime.guard import Admitted, Guard, GuardRules, Jump, Refuted
 from retempo.runtime.handover import Bins, Handover
 from retempo.runtime.layout import BinLayout
-from retempo.runtime.pipeline_saved import Parts, Place, load_pipeline, save_pipeline
+from retempo.runtime.pipeline_saved import Parts, load_pipeline, save_pipeline
 from retempo.runtime.readouts import Readout
 from retempo.runtime.saved_state import Saved, part_of
-from retempo.runtime.sparse_bins import Block
+from retempo.runtime.sparse_bins import Block, followed
 from retempo.runtime.successor import Successor
 from retempo.sensors.events import EventChunk
 from retempo.sensors.filters import Chain
@@ -33,28 +29,7 @@ from retempo.sensors.filters import Chain
 # A number that is not finite stays so: it is found before it can be the last word on a stream.
 _CHECK_STEPS = 256
 
-# When a stream is decided besides at its end: at each bin, when the label changes, never, or in the
-# first bin that ends at or after each multiple of so many microseconds.
-Every = Literal["bin", "change", "end"] | int
-Clock = Callable[[], float]
-_nanoseconds = time.perf_counter_ns
 OnSteps = Callable[[int, float], None]
-
-
-def host_clock_us() -> float:
-    """Return the host's monotonic clock in microseconds."""
-    return _nanoseconds() / 1e3
-
-
-class _By(NamedTuple):
-    """What decides: the labels of the model and its identity."""
-
-    labels: Sequence[str]
-    model: str
-
-
-def _by(engine: Engine) -> _By:
-    return _By(engine.model.contract.network.labels, engine.model.identity)
 
 
 class Pipeline:
@@ -82,14 +57,11 @@ class Pipeline:
     ) -> None:
         self.counters = Counters()
         self.removed: dict[str, int] = {}
-        # The run of the stream that its decisions name.
-        self.epoch = 0
         self._chain = chain
         self._engine = engine
         self._stream = stream
         # The steps that it may be told to take, ahead of a handover those of the next model.
         self._ladder = self._steps = ladder or {}
-        self._by = _by(engine)
         self._layout = layout
         self._lateness_us = lateness_us
         # Told of every jump of the stream's clock that is believed.
@@ -100,14 +72,18 @@ class Pipeline:
         self._binner: Bins = Binner(layout, engine.resolution.dt_us, self.counters, lateness_us)
         self.state = engine.new_state(1)
         self._direct: Direct | None = None
-        self._new_readout = new_readout
-        self._readout = new_readout()
-        self._every = every
+        self.deciding = Deciding(stream, by_engine(engine), new_readout, every, clock_us)
         self._clock_us = clock_us
         self._on_steps = on_steps
-        self._label = ""
-        self._sequence = 0
-        self._last: tuple[_By, int, int, NDArray[np.float64], float] | None = None
+
+    @property
+    def epoch(self) -> int:
+        """The run of the stream that its decisions name."""
+        return self.deciding.epoch
+
+    @epoch.setter
+    def epoch(self, epoch: int) -> None:
+        self.deciding.epoch = epoch
 
     def feed(self, chunk: EventChunk, arrived_us: float) -> Iterator[Decision | None]:
         """Step every bin that the chunk closes; yields the decisions, None for a block without any.
@@ -178,7 +154,7 @@ class Pipeline:
         t_end_us = chunks[-1].t_end_us
         if self.guard is not None:
             t_end_us = [self.guard.pass_over(chunk.t_end_us) for chunk in chunks][-1]
-        yield from _followed(self._binner.leap(t_end_us))
+        yield from followed(self._binner.leap(t_end_us))
         for chunk in chunks:
             self.counters.lost += chunk.lost
             self.counters.received += len(chunk)
@@ -203,12 +179,8 @@ class Pipeline:
             EngineError: the network left the finite numbers.
         """
         self._check_finite()
-        last = None if self._last is None else self._last[1:]
-        return save_pipeline(
-            self._parts(),
-            self._engine.snapshot(self.state),
-            Place(self.state.resolution.dt_us, self._sequence, self._label, last),
-        )
+        place = self.deciding.place(self.state.resolution.dt_us)
+        return save_pipeline(self._parts(), self._engine.snapshot(self.state), place)
 
     def load(self, saved: Saved) -> None:
         """Let a pipeline that has seen nothing go on exactly where a saved one stood.
@@ -218,19 +190,19 @@ class Pipeline:
         Raises:
             CheckpointError: it is the state of a pipeline of another deployment.
         """
-        place = load_pipeline(self._parts(), saved, list(self._by.labels))
+        place = load_pipeline(self._parts(), saved, list(self.deciding.by.labels))
         own = self._engine.resolution
         if place.dt_us != own.dt_us and place.dt_us not in self._ladder:
             raise CheckpointError(f"a stream steps at {own.dt_us} us, the saved one {place.dt_us}")
         resolution = own if place.dt_us == own.dt_us else self._ladder[place.dt_us]
         self.state = self._engine.restore(part_of(saved, "engine"), resolution)
-        self._sequence, self._label = place.sequence, place.label
-        self._last = None if place.last is None else (self._by, *place.last)
+        self.deciding.go_on(place)
 
     def _parts(self) -> Parts:
         binner = self._binner.new if isinstance(self._binner, Handover) else self._binner
         assert isinstance(binner, Binner)  # noqa: S101  (whoever saves has asked `handing_over`)
-        return Parts(binner, self._readout, self._chain, self.guard, self.counters, self.removed)
+        readout = self.deciding.readout
+        return Parts(binner, readout, self._chain, self.guard, self.counters, self.removed)
 
     def change_step(self, dt_us: int) -> None:
         """Step at another resolution from the next instant that is an edge of both bins.
@@ -281,9 +253,9 @@ class Pipeline:
             self._engine.set_resolution(self.state, resolution)
             self.state = by.engine.load_state(self._engine.save_state(self.state), resolution)
         else:
-            self.state, self._readout = by.state, by.new_readout()
-        self._engine, self._by = by.engine, _by(by.engine)
-        self._new_readout, self._ladder = by.new_readout, by.ladder
+            self.state = by.state
+        self.deciding.succeed(by_engine(by.engine), by.new_readout, carry=by.carry)
+        self._engine, self._ladder = by.engine, by.ladder
         self.counters.switches += before_us != resolution.dt_us
 
     def prepare(self, block: Block) -> None:
@@ -325,15 +297,9 @@ class Pipeline:
         counters.steps += bins
         if before // _CHECK_STEPS != counters.steps // _CHECK_STEPS:
             self._check_finite()
-        scores = self._readout(y, dt_us)
-        begin_us, step_us, by = block.first * dt_us, took_us / bins, self._by
-        due = (0,) if bins == 1 and self._every == "bin" else self._due(begin_us, dt_us, scores)
-        decisions = []
-        for k in due:
-            t_us = begin_us + (k + 1) * dt_us
-            decisions.append(self._decision(by, t_us, dt_us, scores[k], step_us, arrived_us))
-        self._last = (by, begin_us + bins * dt_us, dt_us, scores[-1], step_us)
-        return decisions
+        return self.deciding.decide(
+            y, block.first * dt_us, dt_us, took_us / bins, arrived_us, counters
+        )
 
     def end(self, arrived_us: float) -> Decision | None:
         """Return the final decision, None for a stream without a binned event.
@@ -343,9 +309,7 @@ class Pipeline:
             CounterError: events went missing uncounted.
         """
         self._check_finite()
-        final = None
-        if self._last is not None:
-            final = self._decision(*self._last, arrived_us, final=True)
+        final = self.deciding.final(arrived_us, self.counters)
         self.counters.check()
         return final
 
@@ -369,7 +333,7 @@ class Pipeline:
         for part in admitted:
             match part:
                 case EventChunk():
-                    yield from _followed(self._closed(self._filtered(part)))
+                    yield from followed(self._closed(self._filtered(part)))
                 case Jump():
                     yield from self._jump(part)
                 case Refuted():
@@ -381,9 +345,9 @@ class Pipeline:
             self.on_jump(jump)
         if jump.action == "gap":
             # What is a little out of order behind the jump still finds its bin.
-            yield from _followed(self._binner.leap(jump.to_us - self._lateness_us))
+            yield from followed(self._binner.leap(jump.to_us - self._lateness_us))
         if jump.action == "reset":
-            yield from _followed(self._binner.leap(jump.to_us))
+            yield from followed(self._binner.leap(jump.to_us))
             self._begin_anew()
 
     def _give_up_suspects(self) -> None:
@@ -395,25 +359,7 @@ class Pipeline:
 
     def _begin_anew(self) -> None:
         self.state = self._engine.new_state(1, self.state.resolution)
-        self._readout = self._new_readout()
-
-    def _due(self, begin_us: int, dt_us: int, scores: NDArray[np.float64]) -> Iterable[int]:
-        """Return the bins of a block in which the stream is decided."""
-        match self._every:
-            case "bin":
-                return range(len(scores))
-            case "end":
-                return ()
-            case "change":
-                due, label = [], self._label
-                for k, best in enumerate(scores.argmax(axis=1)):
-                    if self._by.labels[best] != label:
-                        label = self._by.labels[best]
-                        due.append(k)
-                return due
-            case every_us:
-                past = (begin_us + np.arange(len(scores) + 1) * dt_us) // every_us
-                return np.flatnonzero(past[1:] != past[:-1]).tolist()
+        self.deciding.begin_anew()
 
     def _check_finite(self) -> None:
         if not self._engine.finite(self.state).all():
@@ -423,37 +369,3 @@ class Pipeline:
                 f"steps of {resolution.dt_us} us by {resolution.method}; "
                 "use another method (integral is stable where the network is), or another step"
             )
-
-    def _decision(
-        self,
-        by: _By,
-        t_us: int,
-        dt_us: int,
-        scores: NDArray[np.float64],
-        step_us: float,
-        arrived_us: float,
-        *,
-        final: bool = False,
-    ) -> Decision:
-        self._label = by.labels[int(scores.argmax())]
-        self._sequence += 1
-        return Decision(
-            stream=self._stream,
-            sequence=self._sequence - 1,
-            t_us=t_us,
-            label=self._label,
-            scores=scores.tolist(),
-            dt_us=dt_us,
-            latency_us=self._clock_us() - arrived_us,
-            step_us=step_us,
-            counters=self.counters.as_dict(),
-            final=final,
-            epoch=self.epoch,
-            model=by.model,
-        )
-
-
-def _followed(blocks: Iterator[Block]) -> Iterator[Block]:
-    """Yield blocks behind which something is still to be done, so that the next is asked for."""
-    for block in blocks:
-        yield msgspec.structs.replace(block, more=True)

@@ -12,6 +12,7 @@ from retempo.exporters.step_model import StepModel, load_step
 from retempo.runtime.checkpoint_identity import engine_to_load
 from retempo.runtime.checkpointing import keep_checkpoints
 from retempo.runtime.daemon import Chore
+from retempo.runtime.deciding import Every
 from retempo.runtime.deployment import Deployment
 from retempo.runtime.engine_fallback import load_engine_or
 from retempo.runtime.errors import ConfigError
@@ -21,7 +22,6 @@ from retempo.runtime.guard import GuardRules
 from retempo.runtime.guard_config import guard_rules
 from retempo.runtime.layout import BinLayout, Mask, geometry_of, layout_of
 from retempo.runtime.overload import Overload
-from retempo.runtime.pipeline import Every
 from retempo.runtime.serve_config import OverloadConfig, ServeConfig
 from retempo.runtime.units import parse_dt_us, parse_duration_us
 from retempo.sensors.errors import FilterError

@@ -1,5 +1,7 @@
 """Bins without their zeros: what a binner hands to an engine."""
 
+from collections.abc import Iterator
+
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
@@ -67,3 +69,9 @@ def with_zeros(bins: SparseBins, inputs: int) -> Bins:
     rows = np.zeros((len(bins), inputs), np.float32)
     rows[np.repeat(np.arange(len(bins)), np.diff(bins.starts)), bins.inputs] = bins.values
     return rows
+
+
+def followed(blocks: Iterator[Block]) -> Iterator[Block]:
+    """Yield blocks behind which something is still to be done, so that the next is asked for."""
+    for block in blocks:
+        yield msgspec.structs.replace(block, more=True)

@@ -19,12 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retempo.demo.assets import DemoRecording
+from retempo.runtime.clock import host_clock_us
 from retempo.runtime.decision import Decision
 from retempo.runtime.deployment import Deployment
 from retempo.runtime.event_log import EventLog
 from retempo.runtime.feed import Credit, Ended, Reply
 from retempo.runtime.feed_server import Delivery, FeedServer
-from retempo.runtime.pipeline import host_clock_us
 from retempo.runtime.slices import slices
 from retempo.sensors.events import EventChunk
 from retempo.sensors.geometry import Geometry

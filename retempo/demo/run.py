@@ -19,11 +19,11 @@ from retempo.demo.assets import MODEL, DemoRecording, load_model, load_recording
 from retempo.demo.live import LiveView
 from retempo.demo.picture import Trace, draw_demo
 from retempo.exporters.step_model import StepModel
+from retempo.runtime.clock import host_clock_us
 from retempo.runtime.deployment import deploy
 from retempo.runtime.engines import load_engine
 from retempo.runtime.errors import RunError
 from retempo.runtime.layout import geometry_of
-from retempo.runtime.pipeline import host_clock_us
 from retempo.runtime.subscriber import Decisions
 from retempo.sensors.geometry import GridGeometry
 from retempo.training.evaluation import Accuracy, evaluate

@@ -16,6 +16,7 @@ import msgspec
 import numpy as np
 import zmq
 
+from retempo.runtime.clock import host_clock_us
 from retempo.runtime.counters import Counters
 from retempo.runtime.daemon import Stop, run_daemon
 from retempo.runtime.decision import Decision
@@ -25,7 +26,6 @@ from retempo.runtime.event_log import EventLog
 from retempo.runtime.feed import Reply, decode_reply
 from retempo.runtime.feed_stream import FeedReport
 from retempo.runtime.overload import Overload
-from retempo.runtime.pipeline import host_clock_us
 from retempo.runtime.sparse_bins import Block, SparseBins
 from retempo.sensors.events import EventChunk
 from retempo.sensors.geometry import Geometry, GridGeometry

@@ -230,3 +230,27 @@ def test_one_network_at_two_resolutions_is_known_and_another_is_not() -> None:
     assert not same_network(fine, deployed(network(1), 1_000).model)
     changed = {name: w * np.float32(1.5) for name, w in net.weights.items()}
     assert not same_network(fine, deployed(Network(net.spec, changed), 1_000).model)
+
+
+@pytest.mark.parametrize(("dt_us", "next_us"), [(1_000, 1_000), (1_000, 4_000), (5_000, 1_000)])
+def test_nothing_of_a_message_is_left_when_its_last_block_says_so(dt_us: int, next_us: int) -> None:
+    """The daemon settles a message with the block behind which no other is promised."""
+    old, new = deployed(network(0), dt_us), deployed(network(1), next_us)
+    chunks = cut(disordered(3_000, 100_000, 5, 0), [500, 1_400, 2_200])
+
+    def settled(pipeline: Pipeline, chunk: EventChunk) -> list[Decision]:
+        made = []
+        for block in pipeline.take(chunk):
+            y, took_us = pipeline.step(block)
+            made += pipeline.decide(block, y, took_us, 0.0)
+            if not block.more:
+                break
+        return made
+
+    whole, _ = swapped(old, new, chunks, 2, carry=False)
+    pipeline = old.open("a", GRID)
+    told = [d for chunk in chunks[:2] for d in settled(pipeline, chunk)]
+    pipeline.succeed(new.successor(carry=False))
+    told += [d for chunk in chunks[2:] for d in settled(pipeline, chunk)]
+    assert essence([*told, *ended(pipeline)]) == essence(whole)
+    assert pipeline.counters.received == pipeline.counters.binned == 3_000

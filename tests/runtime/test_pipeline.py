@@ -14,13 +14,13 @@ from retempo.exporters.resolution import resolve
 from retempo.exporters.step_graph import build_step
 from retempo.exporters.step_model import parse_step
 from retempo.runtime.bulk import decide_all, sparse_bins
+from retempo.runtime.deciding import Every
 from retempo.runtime.decision import Decision
 from retempo.runtime.deployment import Deployment, deploy
 from retempo.runtime.engine import Engine
 from retempo.runtime.engines import load_engine
 from retempo.runtime.errors import CounterError, EngineError, InputError
 from retempo.runtime.layout import layout_of
-from retempo.runtime.pipeline import Every
 from retempo.runtime.replay import replay
 from retempo.sensors.events import EventChunk
 from retempo.sensors.geometry import GridGeometry

@@ -209,7 +209,7 @@ def test_another_step_on_sighup_carries_every_state(folder: Path) -> None:
         old.engine.set_resolution(source.state, new.engine.resolution)
         saved = old.engine.save_state(source.state)
         heir.state = new.engine.load_state(saved, new.engine.resolution)
-        heir._readout = source._readout
+        heir.deciding.readout = source.deciding.readout
         begin(heir, edge_us)
         assert essence(after) == essence(decided(heir, [second]))
 

@@ -1,0 +1,160 @@
+"""From the outputs of bins to the decisions of one stream."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retempo.runtime.clock import Clock
+from retempo.runtime.counters import Counters
+from retempo.runtime.decision import Decision
+from retempo.runtime.engine import Engine, Vector
+from retempo.runtime.pipeline_saved import Last, Place
+from retempo.runtime.readouts import Readout
+
+# When a stream is decided besides at its end: at each bin, when the label changes, never, or in the
+# first bin that ends at or after each multiple of so many microseconds.
+Every = Literal["bin", "change", "end"] | int
+
+
+class By(NamedTuple):
+    """What decides: the labels of the model and its identity."""
+
+    labels: Sequence[str]
+    model: str
+
+
+def by_engine(engine: Engine) -> By:
+    """Return what an engine decides by."""
+    return By(engine.model.contract.network.labels, engine.model.identity)
+
+
+class Deciding:
+    """Reads the outputs of a stream, and says when it is decided and for what.
+
+    `epoch` is the run of the stream that its decisions name.
+    """
+
+    def __init__(
+        self,
+        stream: str,
+        by: By,
+        new_readout: Callable[[], Readout],
+        every: Every,
+        clock_us: Clock,
+    ) -> None:
+        self.epoch = 0
+        self.by = by
+        self.readout = new_readout()
+        self._stream = stream
+        self._new_readout = new_readout
+        self._every = every
+        self._clock_us = clock_us
+        self._label = ""
+        self._sequence = 0
+        self._last: tuple[By, int, int, NDArray[np.float64], float] | None = None
+
+    def decide(
+        self,
+        y: Vector,
+        begin_us: int,
+        dt_us: int,
+        step_us: float,
+        arrived_us: float,
+        counters: Counters,
+    ) -> list[Decision]:
+        """Return the decisions that are due in consecutive bins.
+
+        Args:
+            y: their outputs, `(bins, labels)`.
+            begin_us: where the first of them begins, event time.
+            dt_us: their length.
+            step_us: how long stepping one of them took.
+            arrived_us: when the events arrived that closed them, on the clock.
+            counters: the stream's, behind them.
+        """
+        by, bins = self.by, len(y)
+        scores = self.readout(y, dt_us)
+        due = (0,) if bins == 1 and self._every == "bin" else self._due(begin_us, dt_us, scores)
+        decisions = []
+        for k in due:
+            t_us = begin_us + (k + 1) * dt_us
+            decisions.append(
+                self._decision(by, t_us, dt_us, scores[k], step_us, arrived_us, counters)
+            )
+        self._last = (by, begin_us + bins * dt_us, dt_us, scores[-1], step_us)
+        return decisions
+
+    def final(self, arrived_us: float, counters: Counters) -> Decision | None:
+        """Return the last decision, None for a stream of which no bin was stepped."""
+        if self._last is None:
+            return None
+        return self._decision(*self._last, arrived_us, counters, final=True)
+
+    def begin_anew(self) -> None:
+        """Forget what has been read."""
+        self.readout = self._new_readout()
+
+    def succeed(self, by: By, new_readout: Callable[[], Readout], *, carry: bool) -> None:
+        """Decide by another model from here on; with `carry` what has been read goes on."""
+        self.by, self._new_readout = by, new_readout
+        if not carry:
+            self.begin_anew()
+
+    def place(self, dt_us: int) -> Place:
+        """Return where it stands, for a checkpoint, but for the readout."""
+        last: Last | None = None if self._last is None else self._last[1:]
+        return Place(dt_us, self._sequence, self._label, last)
+
+    def go_on(self, place: Place) -> None:
+        """Go on where a saved one stood."""
+        self._sequence, self._label = place.sequence, place.label
+        self._last = None if place.last is None else (self.by, *place.last)
+
+    def _due(self, begin_us: int, dt_us: int, scores: NDArray[np.float64]) -> Iterable[int]:
+        """Return the bins of a block in which the stream is decided."""
+        match self._every:
+            case "bin":
+                return range(len(scores))
+            case "end":
+                return ()
+            case "change":
+                due, label = [], self._label
+                for k, best in enumerate(scores.argmax(axis=1)):
+                    if self.by.labels[best] != label:
+                        label = self.by.labels[best]
+                        due.append(k)
+                return due
+            case every_us:
+                past = (begin_us + np.arange(len(scores) + 1) * dt_us) // every_us
+                return np.flatnonzero(past[1:] != past[:-1]).tolist()
+
+    def _decision(
+        self,
+        by: By,
+        t_us: int,
+        dt_us: int,
+        scores: NDArray[np.float64],
+        step_us: float,
+        arrived_us: float,
+        counters: Counters,
+        *,
+        final: bool = False,
+    ) -> Decision:
+        self._label = by.labels[int(scores.argmax())]
+        self._sequence += 1
+        return Decision(
+            stream=self._stream,
+            sequence=self._sequence - 1,
+            t_us=t_us,
+            label=self._label,
+            scores=scores.tolist(),
+            dt_us=dt_us,
+            latency_us=self._clock_us() - arrived_us,
+            step_us=step_us,
+            counters=counters.as_dict(),
+            final=final,
+            epoch=self.epoch,
+            model=by.model,
+        )
