@@ -53,8 +53,8 @@ def main() -> int:
     rows, held = [row for row, _ in found], all(good for _, good in found)
     print(
         "A recording, then silence in real time, told every 5 ms; the demonstration's network at "
-        "1 ms, a daemon for each engine at the same time. Step times are medians over the decisions (one each 10 ms) of the first and of the "
-        "last tenth."
+        "1 ms, a daemon for each engine at the same time. Step times are medians over the "
+        "decisions (one each 10 ms) of the first and of the last tenth."
     )
     print(
         "\n| engine | s | bins stepped | gaps | step at first, us | at last, us | latency p99, ms "
