@@ -81,6 +81,7 @@ def test_how_a_sensors_clock_runs_is_shown_and_whether_its_sender_is_there() -> 
         twice = watched.scrape()
         offset_us, drift_ppm = stream.clock.offset_us, stream.clock.drift_ppm
     assert offset_us is not None
+    assert drift_ppm is not None
     assert drift_ppm == pytest.approx(8, rel=0.01)
     offset, drift = "retempo_stream_clock_offset_seconds", "retempo_stream_clock_drift_ratio"
     assert value(twice, offset, stream="cam") == pytest.approx(offset_us / 1e6, rel=1e-9)

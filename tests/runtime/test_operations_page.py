@@ -135,6 +135,14 @@ def test_every_link_within_the_page_leads_to_a_heading() -> None:
     assert set(re.findall(r"\]\(#([^)]+)\)", PAGE)) <= headings
 
 
+def test_every_fault_has_its_row_and_its_test() -> None:
+    rows = re.findall(
+        r"^\| (\d+) \| .*\(\.\./tests/faults(?:/test_(\d+)_\w+\.py)?\) \|$", PAGE, re.M
+    )
+    assert [int(number) for number, _ in rows] == list(range(1, 26))
+    assert [(row, of) for row, of in rows if of and int(of) != int(row)] == []
+
+
 def settings() -> list[tuple[str, str]]:
     lines = UNIT.read_text(encoding="utf-8").splitlines()
     return [
