@@ -14,7 +14,8 @@ Value = float | Histogram | Mapping[str, str]
 Sample = tuple[tuple[str, ...], Value]
 
 # Beyond so many open streams the histograms are those of all streams together: a scrape of a
-# thousand streams would otherwise be tens of thousands of lines.
+# thousand streams would otherwise be tens of thousands of lines. Nor are clocks shown then: to find
+# the line of one takes a tenth of a millisecond, in which the loop may wait for the interpreter.
 MOST_HISTOGRAMS = 128
 
 
@@ -115,7 +116,8 @@ def _checkpoint_age(scrape: Scrape) -> list[Sample]:
 
 def _clocks(read: Callable[[ClockMap], float | None]) -> Callable[[Scrape], Iterator[Sample]]:
     def samples(scrape: Scrape) -> Iterator[Sample]:
-        for stream in scrape.server.streams:
+        streams = scrape.server.streams
+        for stream in streams if len(streams) <= MOST_HISTOGRAMS else ():
             value = read(stream.clock)
             if value is not None:
                 yield (stream.name,), value / 1e6
