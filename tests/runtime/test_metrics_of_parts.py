@@ -10,7 +10,7 @@ from retempo.runtime.feed_stream import FeedReport
 from retempo.runtime.journal import Journal
 from retempo.runtime.journal_config import journal_chore
 from retempo.runtime.journal_format import Begin
-from retempo.runtime.metric_families import Scrape
+from retempo.runtime.metric_families import MOST_HISTOGRAMS, Scrape
 from retempo.runtime.metrics import ScrapeCollector, render
 from retempo.runtime.security.door import DoorCounts
 from retempo.runtime.snapshot import ServerSnapshot, take_snapshot
@@ -90,6 +90,18 @@ def test_how_a_sensors_clock_runs_is_shown_and_whether_its_sender_is_there() -> 
     assert (drift, (("stream", "cam"),)) not in once
     connected = "retempo_stream_connected"
     assert [value(page, connected, stream="cam") for page in (once, twice)] == [1, 0]
+
+
+@pytest.mark.parametrize(("streams", "clocks"), [(MOST_HISTOGRAMS, MOST_HISTOGRAMS), (129, 0)])
+def test_the_clocks_of_many_streams_are_left_out(streams: int, clocks: int) -> None:
+    with watched_daemon() as watched, Peer(watched.daemon.feed) as peer:
+        feed_some(watched, peer)
+        snapshot = watched.servers[0].snapshot()
+    (one,) = snapshot.streams
+    many = replace(snapshot, streams=tuple(replace(one, name=f"s{k}") for k in range(streams)))
+    names = [name for name, _ in shown(many)]
+    assert names.count("retempo_stream_clock_offset_seconds") == clocks
+    assert names.count("retempo_stream_connected") == streams
 
 
 def test_a_journal_shows_what_it_has_taken_and_whether_it_was_stopped(tmp_path: Path) -> None:
