@@ -58,8 +58,8 @@ def check_identity(checkpoint: Checkpoint, wanted: Identity) -> None:
         )
     if found.settings != wanted.settings:
         raise CheckpointError(
-            "it is of other settings (dt, method, normalisation, mask, filters, readout, lateness, "
-            "every or overload); start with those that wrote it, or in another folder"
+            "it is of other settings (dt, method, normalisation, mask, filters, guard, readout, "
+            "lateness, every or overload); start with those that wrote it, or in another folder"
         )
 
 

@@ -32,7 +32,8 @@ class JournalFiles:
     def open_next(self) -> None:
         """Begin the file after the last of the folder; make room for it first."""
         self.close()
-        self._folder.mkdir(parents=True, exist_ok=True)
+        # Whoever reads a journal reads what the sensors saw.
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         there = journal_files(self._folder)
         for _, path in there[: max(0, len(there) - self._files + 1)]:
             path.unlink()

@@ -374,6 +374,11 @@ def test_a_disk_that_is_too_slow_stops_the_journal_and_nothing_else(
     live.journal.close()
 
 
+def test_a_folder_that_the_journal_makes_is_its_owners_alone(tmp_path: Path) -> None:
+    Live(tmp_path / "journal").journal.close()
+    assert (tmp_path / "journal").stat().st_mode & 0o777 == 0o700
+
+
 def test_a_folder_that_cannot_be_written_is_refused_at_the_start(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match=r"\[journal\] folder .*file"):
