@@ -39,7 +39,10 @@ STREAMS = ("left", "right")
 def _config(folder: Path, every: str) -> Path:
     """At ports that a restart finds again."""
     config = write_config(folder, f'[checkpoint]\nfolder = "checkpoints"\nevery = "{every}"')
-    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("", 0)) as two:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as one,
+        socket.create_server(("127.0.0.1", 0)) as two,
+    ):
         ports = [each.getsockname()[1] for each in (one, two)]
     text = config.read_text()
     for port in ports:
@@ -88,7 +91,7 @@ def test_a_killed_daemon_decides_as_if_it_had_never_been_killed(
 ) -> None:
     config = _config(tmp_path, every)
     sent: dict[str, list[EventChunk]] = {
-        name: random_chunks(400, 120, seed) for seed, name in enumerate(STREAMS)
+        name: random_chunks(700, 120, seed) for seed, name in enumerate(STREAMS)
     }
     daemon = Daemon(config)
     try:
