@@ -7,7 +7,7 @@ Estimation and removal of clock skew from network delay measurements, INFOCOM 19
 """
 
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 # Of each second of the sensor's clock the least delayed message counts.
@@ -27,6 +27,10 @@ class ClockMap:
     _points: deque[tuple[int, float]] = field(default_factory=lambda: deque(maxlen=BUCKETS))
     _bucket: int | None = None
     _latest_us: int = 0
+
+    def copy(self) -> "ClockMap":
+        """Return a copy, whose line another thread may look for."""
+        return replace(self, _points=self._points.copy())
 
     def observe(self, t_end_us: int, arrived_us: float) -> None:
         """Take a message: its watermark, and when it arrived on the host's clock."""

@@ -136,6 +136,8 @@ class FeedServer:
             self._past,
             self._rounds.busy(),
             self._deployment.clock_us(),
+            keeps_checkpoints=self.keeps_checkpoints,
+            checkpointed_us=self.checkpointed_us,
         )
 
     def rest_us(self) -> float | None:

@@ -81,8 +81,9 @@ class FeedReport:
     """What a daemon has done since it started; `counters` sums up those of all streams.
 
     `resumed` counts the streams that their senders came back to, `undelivered` the decisions that
-    at least one subscriber had no room for, `door` who connected and who was refused. `restored`
-    streams came from a checkpoint; `checkpoints` were written, `checkpoint_failures` could not be.
+    at least one subscriber had no room for, `door` who connected and who was refused. Of the models
+    that were asked for, `swaps` were taken and `swap_refusals` could not be. `restored` streams
+    came from a checkpoint; `checkpoints` were written, `checkpoint_failures` could not be.
     """
 
     streams: int = 0
@@ -96,6 +97,7 @@ class FeedReport:
     resumed: int = 0
     undelivered: int = 0
     swaps: int = 0
+    swap_refusals: int = 0
     restored: int = 0
     checkpoints: int = 0
     checkpoint_failures: int = 0

@@ -122,6 +122,11 @@ class Journal:
             raise ConfigError(f"[journal] folder {folder}: {error.strerror or error}") from error
         self._writer = JournalWriter(numbered)
 
+    @property
+    def stopped(self) -> bool:
+        """Whether nothing is recorded, until a stream opens and the disk takes it."""
+        return self._stopped
+
     def opened(self, stream: str, header: Buffer, epoch: int) -> None:
         """See `Recorder`; a journal that was stopped is tried again."""
         if self._stopped and self._clock_s() - self._refused_s >= _REST_S:

@@ -1,10 +1,12 @@
 """From the `[journal]` of a configuration to a journal."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from retempo.runtime.daemon import Chore
 from retempo.runtime.errors import ConfigError
 from retempo.runtime.event_log import EventLog
+from retempo.runtime.feed_server import FeedServer
 from retempo.runtime.journal import Journal, beginning
 from retempo.runtime.journal_format import MAX_RECORD_BYTES
 from retempo.runtime.serve_config import ServeConfig
@@ -42,3 +44,36 @@ def journal_of(
     begin = beginning(settings, folder, engine, filters or None)
     where = folder / asked.folder
     return Journal(where, begin, file_bytes=file_bytes, files=asked.files, log=log)
+
+
+def journal_chore(journal: Journal) -> Callable[[FeedServer], Chore]:
+    """Return what makes the chore of a journal, and shows what it counts."""
+
+    def make(server: FeedServer) -> Chore:
+        add = server.gauges.add
+        add(
+            "retempo_journal_records_total",
+            "Records that the journal has taken.",
+            lambda: journal.records,
+            "counter",
+        )
+        add(
+            "retempo_journal_dropped_records_total",
+            "What was done to streams that the journal does not hold.",
+            lambda: journal.dropped,
+            "counter",
+        )
+        add(
+            "retempo_journal_failures_total",
+            "Times that the disk stopped the journal; the streams went on.",
+            lambda: journal.failures,
+            "counter",
+        )
+        add(
+            "retempo_journal_stopped",
+            "1 while nothing is recorded; a stream that opens tries again.",
+            lambda: float(journal.stopped),
+        )
+        return journal
+
+    return make

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from retempo.runtime.clock_map import ClockMap
 from retempo.runtime.facts import Facts
 from retempo.runtime.histogram import Histogram
 from retempo.runtime.snapshot import ServerSnapshot, StreamSnapshot, place_counts, unaccounted
@@ -93,6 +94,35 @@ def _model(scrape: Scrape) -> Mapping[str, str]:
     }
 
 
+def _refused(scrape: Scrape) -> list[Sample]:
+    door = scrape.server.report.door
+    by: dict[str, int] = {
+        "key": door.auth_failures,
+        "full": door.turned_away,
+        "handshake": door.handshake_failures,
+        "files": door.accept_failures,
+    }
+    return [((reason,), count) for reason, count in by.items()]
+
+
+def _checkpoint_age(scrape: Scrape) -> list[Sample]:
+    server = scrape.server
+    if not server.keeps_checkpoints:
+        return []
+    age_us = server.checkpoint_age_us
+    return [((), scrape.uptime_s if age_us is None else age_us / 1e6 + scrape.age_s)]
+
+
+def _clocks(read: Callable[[ClockMap], float | None]) -> Callable[[Scrape], Iterator[Sample]]:
+    def samples(scrape: Scrape) -> Iterator[Sample]:
+        for stream in scrape.server.streams:
+            value = read(stream.clock)
+            if value is not None:
+                yield (stream.name,), value / 1e6
+
+    return samples
+
+
 def _broken(scrape: Scrape) -> int:
     open_streams = sum(unaccounted(s.counters) for s in scrape.server.streams)
     return max(open_streams, unaccounted(scrape.server.counters))
@@ -115,6 +145,33 @@ DAEMON = (
          lambda s: s.server.report.streams),
     _one("retempo_streams_failed_total", "counter", "Streams that ended by an error.",
          lambda s: s.server.report.failed),
+    _one("retempo_streams_resumed_total", "counter",
+         "Streams that their senders came back to over another connection.",
+         lambda s: s.server.report.resumed),
+    _one("retempo_streams_restored_total", "counter", "Streams that came from a checkpoint.",
+         lambda s: s.server.report.restored),
+    _one("retempo_swaps_total", "counter", "Models that took the place of another.",
+         lambda s: s.server.report.swaps),
+    _one("retempo_swap_refusals_total", "counter",
+         "Models that were asked for and refused; the one before goes on.",
+         lambda s: s.server.report.swap_refusals),
+    _one("retempo_checkpoints_total", "counter", "Checkpoints that were written.",
+         lambda s: s.server.report.checkpoints),
+    _one("retempo_checkpoint_failures_total", "counter", "Checkpoints that could not be written.",
+         lambda s: s.server.report.checkpoint_failures),
+    Family("retempo_checkpoint_age_seconds", "gauge",
+           "Since a checkpoint was written, or since the start; where nothing changes none is.",
+           (), _checkpoint_age),
+    _one("retempo_connections", "gauge", "Peers that are connected to either socket.",
+         lambda s: s.server.report.door.connections),
+    _one("retempo_connected_total", "counter", "Peers that have come in.",
+         lambda s: s.server.report.door.connected),
+    Family("retempo_refused_connections_total", "counter",
+           "Peers that did not come in, by reason: key, full, handshake, files.", ("reason",),
+           _refused),
+    _one("retempo_revoked_messages_total", "counter",
+         "Messages of clients whose key has been taken off the list.",
+         lambda s: s.server.report.door.revoked),
     _one("retempo_messages_total", "counter", "Messages that came in, of any kind.",
          lambda s: s.server.report.messages),
     _one("retempo_malformed_messages_total", "counter", "Messages that could not be read.",
@@ -184,6 +241,14 @@ STREAM = (
     _each("retempo_stream_label", "gauge",
           "The place of the last decision's label, see retempo_label_info; -1 before the first.",
           lambda s: s.timings.winner),
+    _each("retempo_stream_connected", "gauge", "1 while its sender is there, 0 while it is gone.",
+          lambda s: float(s.connected)),
+    Family("retempo_stream_clock_offset_seconds", "gauge",
+           "The host's monotonic clock less the sensor's.", ("stream",),
+           _clocks(lambda clock: clock.offset_us)),
+    Family("retempo_stream_clock_drift_ratio", "gauge",
+           "By how much the host's clock runs faster than the sensor's; 1e-6 is 1 us a second.",
+           ("stream",), _clocks(lambda clock: clock.drift_ppm)),
     _timed("retempo_stream_step_seconds", "How long the step of a bin took.",
            lambda s: s.timings.step),
     _timed("retempo_stream_decision_latency_seconds",

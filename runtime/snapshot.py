@@ -3,6 +3,9 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+import msgspec
+
+from retempo.runtime.clock_map import ClockMap
 from retempo.runtime.counters import Counters
 from retempo.runtime.feed_stream import FeedReport, FeedStream
 from retempo.runtime.timings import Timings
@@ -15,7 +18,8 @@ class StreamSnapshot:
     """A stream that is open.
 
     `queued` messages wait for their turn, the oldest for `queue_age_us`; `behind_us` is how far the
-    stream is behind its sensor, see `runtime.overload.Delay`.
+    stream is behind its sensor, see `runtime.overload.Delay`. `connected` says whether its sender
+    is there. `clock` tells how the sensor's clock runs: who asks looks for its line, not the loop.
     """
 
     name: str
@@ -26,6 +30,8 @@ class StreamSnapshot:
     queue_age_us: float
     behind_us: float
     timings: Timings
+    connected: bool
+    clock: ClockMap
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +39,9 @@ class ServerSnapshot:
     """A daemon: the streams that are open, and the sums of all that have been.
 
     `counters`, `timings` and the report's `duplicates` and `missing` are sums over closed and open
-    streams. `busy` is the share of the time that stepping takes.
+    streams. `busy` is the share of the time that stepping takes. `checkpoint_age_us` is how long
+    ago a checkpoint was written, None if none has been since the start; `keeps_checkpoints` whether
+    any is to be.
     """
 
     taken_us: float
@@ -42,6 +50,8 @@ class ServerSnapshot:
     report: FeedReport
     counters: Counters
     timings: Timings
+    keeps_checkpoints: bool = False
+    checkpoint_age_us: float | None = None
 
 
 def unaccounted(counters: Counters) -> int:
@@ -55,7 +65,14 @@ def place_counts(counters: Counters) -> dict[str, int]:
 
 
 def take_snapshot(
-    streams: Iterable[FeedStream], report: FeedReport, past: Timings, busy: float, now_us: float
+    streams: Iterable[FeedStream],
+    report: FeedReport,
+    past: Timings,
+    busy: float,
+    now_us: float,
+    *,
+    keeps_checkpoints: bool = False,
+    checkpointed_us: float | None = None,
 ) -> ServerSnapshot:
     """Copy what a server holds; call it where the server acts, between two actions.
 
@@ -65,16 +82,29 @@ def take_snapshot(
         past: the sums of the streams that are closed.
         busy: the share of the time that stepping takes.
         now_us: the server's clock.
+        keeps_checkpoints: whether checkpoints are kept.
+        checkpointed_us: when the last was written, None if none has been.
     """
     copies = tuple(_stream(stream, now_us) for stream in streams)
-    whole = replace(report, counters=replace(report.counters))
+    whole = replace(
+        report, counters=replace(report.counters), door=msgspec.structs.replace(report.door)
+    )
     timings = past.copy(past.removed)
     for copy in copies:
         whole.counters.add(copy.counters)
         whole.duplicates += copy.duplicates
         whole.missing += copy.missing
         timings.merge(copy.timings)
-    return ServerSnapshot(now_us, busy, copies, whole, whole.counters, timings)
+    return ServerSnapshot(
+        now_us,
+        busy,
+        copies,
+        whole,
+        whole.counters,
+        timings,
+        keeps_checkpoints,
+        None if checkpointed_us is None else now_us - checkpointed_us,
+    )
 
 
 def _stream(stream: FeedStream, now_us: float) -> StreamSnapshot:
@@ -90,4 +120,6 @@ def _stream(stream: FeedStream, now_us: float) -> StreamSnapshot:
         queue_age_us=0.0 if first is None else max(0.0, now_us - first.arrived_us),
         behind_us=0.0 if first is None else stream.delay.behind_us(now_us, first.chunk.t_end_us),
         timings=stream.timings.copy(stream.pipeline.removed),
+        connected=stream.gone_us is None,
+        clock=stream.clock.copy(),
     )

@@ -165,6 +165,7 @@ class Swapping:
         known = isinstance(error, RunError | ExportError | SensorError)
         reason = str(error) if known else f"{type(error).__name__}: {error}"
         kind = error.kind if isinstance(error, ModelError) else "input" if known else "internal"
+        self._server.report.swap_refusals += 1
         self._log.warning("swap_refused", by=self._by, kind=kind, reason=reason)
         self._tell(Swapped(ok=False, kind=kind, error=reason))
 

@@ -31,7 +31,7 @@ def run(
     from retempo.runtime.config import load_config
     from retempo.runtime.daemon import Stop, run_daemon
     from retempo.runtime.event_log import EventLog
-    from retempo.runtime.journal_config import journal_of
+    from retempo.runtime.journal_config import journal_chore, journal_of
     from retempo.runtime.live_models import model_chores
     from retempo.runtime.model_source import ModelSource
     from retempo.runtime.operations import watching
@@ -51,7 +51,7 @@ def run(
     journal = journal_of(settings, config.parent, deployment.engine.name, filter, log)
     kept = [*checkpointing_of(settings, config.parent, log)]
     if journal is not None:
-        kept.append(lambda _server: journal)
+        kept.append(journal_chore(journal))
     # A pass of the garbage collector over all that is loaded by now takes a tenth of a second, in
     # which no stream is stepped.
     gc.collect()

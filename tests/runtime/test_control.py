@@ -98,6 +98,7 @@ def test_the_command_line_asks_and_tells(daemon: Daemon, invoke: Invoke) -> None
     refused = invoke("control", at, "swap", "none.onnx")
     assert refused.code == 1
     assert refused.err.startswith("retempo: the daemon refuses: cannot read the model")
+    assert daemon.status()["report"]["swap_refusals"] == 1
     outcome = invoke("control", at, "swap", "b.onnx", "--json")
     assert (outcome.code, outcome.json["model"]) == (0, "b.onnx")  # type: ignore[index]
     assert "serves already b.onnx" in invoke("control", at, "swap", "b.onnx").out
