@@ -17,6 +17,7 @@ from tests.faults.rig import (
     TIMEOUT_S,
     Daemon,
     Hand,
+    columns,
     deployed,
     picked,
     random_chunks,
@@ -70,11 +71,9 @@ def test_a_corrupt_time_within_a_message_does_not_take_its_neighbours_with_it(
     chunk, corrupt = FIRST[4], _corrupt(FIRST[4])
     middle = np.arange(len(chunk)) < 30
     parts = [picked(chunk, middle), corrupt, picked(chunk, ~middle)]
-    whole = EventChunk(
-        np.concatenate([part.t_us for part in parts]),
-        chunk.t_end_us,
-        *(np.concatenate([getattr(part, name) for part in parts]) for name in ("x", "y", "on")),
-    )
+    x, y, on = (np.concatenate(each) for each in zip(*map(columns, parts), strict=True))
+    t_us = np.concatenate([part.t_us for part in parts])
+    whole = EventChunk(t_us, chunk.t_end_us, x=x, y=y, on=on)
     made, counters = _decided(daemon, [*FIRST[:4], whole, *FIRST[5:]])
     expected, plain = replayed(deployed(daemon.config), FIRST)
     assert [verdict(each) for each in made] == expected

@@ -6,7 +6,7 @@ A process that may write no more than some bytes a file is to the daemon what a 
 import resource
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -71,7 +71,7 @@ def _no_folder(running: Daemon, folder: Path) -> Iterator[None]:
 
 @pytest.mark.parametrize(("spoilt", "reason"), [(_full, "too large"), (_no_folder, "directory")])
 def test_what_cannot_be_written_stops_no_decision_and_is_written_again_later(
-    tmp_path: Path, spoilt: Callable[[Daemon, Path], Iterator[None]], reason: str
+    tmp_path: Path, spoilt: Callable[[Daemon, Path], AbstractContextManager[None]], reason: str
 ) -> None:
     config = configured(tmp_path, KEPT)
     with (
