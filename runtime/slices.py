@@ -9,6 +9,10 @@ import numpy as np
 from retempo.sensors.events import EventChunk, Times
 from retempo.sensors.pieces import cut, earliest_to_come
 
+# What is silent for longer is told as the jump of time that it may as well be: a corrupt time that
+# lies days ahead would else become millions of slices, each of which the daemon has to step.
+LONGEST_SILENCE_US = 600_000_000
+
 
 @dataclass(frozen=True, slots=True)
 class Slice:
@@ -20,6 +24,8 @@ class Slice:
 
 def slices(chunks: Iterable[EventChunk], slice_us: int) -> Iterator[Slice]:
     """Cut a stream into slices of event time; silence becomes slices without events.
+
+    Of a silence of more than `LONGEST_SILENCE_US` only the first slice is told.
 
     Slices end at whole multiples of their length, as bins do. No event, order or loss changes; the
     watermarks are as late as the events still to come allow, but never later than the slice is
@@ -84,6 +90,8 @@ class _Cutter:
                 self._told_us = self._due_us
                 yield Slice(self._due_us, cut(chunk, 0, 0, self._told_us))
             self._due_us += self._slice_us
+            if until_us - self._due_us > LONGEST_SILENCE_US:
+                self._due_us = (until_us // self._slice_us + 1) * self._slice_us
 
 
 def reached(t_us: Times, before_us: int) -> Times:

@@ -3,7 +3,11 @@
 The million frames of `python -m benchmarks.fuzz_wire` run behind `make soak`.
 """
 
+import pytest
+
 from benchmarks.fuzz_wire import KINDS, fuzz
+
+pytestmark = pytest.mark.fault(1)
 
 
 def test_01_broken_frames_change_nothing_for_the_stream_beside_them() -> None:

@@ -11,6 +11,8 @@ from retempo.sensors.pieces import no_events
 from retempo.sensors.wire import Cursor, decode, encode_message
 from tests.runtime.stand_in import GRID, Peer, events, running_daemon
 
+pytestmark = pytest.mark.fault(2)
+
 COUNTS = [0, 2, 4, 2**31, 2**32, 2**61, 2**63 // 7 + 1, 2**64 // 7 + 1, 2**64 - 1, -1]
 AT = Cursor("a", GRID, 5)
 HEADER, PAYLOAD = (bytes(f) for f in encode_message("events", events([1, 2, 3]), AT))

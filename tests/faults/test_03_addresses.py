@@ -15,6 +15,7 @@ from tests.faults.rig import (
     picked,
     random_chunks,
     replayed,
+    serving,
     until_final,
     verdict,
 )
@@ -46,3 +47,30 @@ def test_events_outside_the_sensor_change_nothing_but_their_count(daemon: Daemon
     assert live == expected
     assert counters["invalid"] == sum(int(outside.sum()) for _, outside in bad) > 0
     assert counters["received"] == sum(map(len, good))
+
+
+def test_a_message_with_a_polarity_that_is_neither_is_rejected_and_the_stream_goes_on(
+    daemon: Daemon,
+) -> None:
+    """Such a byte is no event's but a sender's fault: the message is dropped, its events lost."""
+    chunks = random_chunks(6, 40, seed=31)
+    with serving(daemon.config) as own:
+        with Decisions(own.decisions, timeout_s=TIMEOUT_S) as decisions:
+            with Hand(own.feed) as hand:
+                hand.open()
+                for k, chunk in enumerate(chunks):
+                    header, payload = map(bytes, hand.message(chunk))
+                    if k == 2:
+                        hand.raw([header, payload[:-1] + b"\x02"])
+                        assert "a polarity is 0 or 1, got 2" in hand.await_rejection().reason
+                    else:
+                        hand.raw([header, payload])
+                counters = hand.end(chunks[-1].t_end_us)
+            live = [verdict(each) for each in until_final(decisions)]
+        log = own.stop()
+    kept = [*chunks[:2], *chunks[3:]]
+    expected, _ = replayed(deployed(daemon.config), kept)
+    assert live == expected
+    assert (counters["received"], counters["lost"]) == (5 * 40, 40)
+    (totals,) = [line for line in log if line["event"] == "totals"]
+    assert totals["malformed"] == 1

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
+import pytest
 
 from retempo.runtime.decision import Decision
 from retempo.runtime.feed import Credit
@@ -20,6 +21,8 @@ from retempo.sensors.pieces import no_events
 from retempo.sensors.wire import Cursor, encode_message
 from tests.runtime.stand_in import DT_US, GRID, RECEIVE_S, Peer, running_daemon
 from tests.runtime.tcp_proxy import proxy
+
+pytestmark = pytest.mark.fault(15)
 
 BINS = 300
 

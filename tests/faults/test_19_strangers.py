@@ -36,6 +36,8 @@ from tests.runtime.stand_in import (
     running_daemon,
 )
 
+pytestmark = pytest.mark.fault(19)
+
 GOOD = Recorded("good", [events([100, 1_200, 2_500], 4_000)])
 
 

@@ -29,6 +29,8 @@ from tests.runtime.stand_in import (
     running_daemon,
 )
 
+pytestmark = pytest.mark.fault(20)
+
 IDLE = 1_000
 GREETING = b"\xff" + bytes(8) + b"\x7f\x03\x00" + b"NULL".ljust(20, b"\0") + bytes(32)
 ROUNDS = 300

@@ -27,6 +27,8 @@ from tests.runtime.live_model import (
 )
 from tests.runtime.stand_in import GRID, Recorded, events
 
+pytestmark = pytest.mark.fault(21)
+
 __all__ = ["invoke"]
 
 Model = onnx.ModelProto

@@ -14,6 +14,8 @@ from retempo.runtime.errors import EngineError
 from tests.cli.conftest import Invoke, invoke
 from tests.runtime.live_model import config_text, model_bytes, network, serving
 
+pytestmark = pytest.mark.fault(22)
+
 __all__ = ["invoke"]
 
 A = model_bytes(network(0))

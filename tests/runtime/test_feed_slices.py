@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retempo.runtime.slices import slices
+from retempo.runtime.slices import LONGEST_SILENCE_US, slices
 from retempo.sensors.events import EventChunk
 from retempo.sensors.pieces import no_events
 from tests.runtime.stand_in import GRID, events
@@ -62,6 +62,20 @@ def test_silence_is_told_at_every_slice() -> None:
         (7_000, 7_000, 0),
         (8_000, 8_000, 0),
         (8_200, 8_200, 0),
+    ]
+
+
+def test_ten_minutes_of_silence_are_told_slice_by_slice_and_an_hour_is_a_jump() -> None:
+    told = list(slices([events([0]), events([LONGEST_SILENCE_US])], 1_000_000))
+    assert len(told) == 602
+    hour_us = 3_600_000_000
+    cut = list(slices([events([0]), events([hour_us, hour_us + 5]), no_events(GRID, 9**12)], 1_000))
+    assert [(d.due_us, d.chunk.t_end_us, len(d.chunk)) for d in cut] == [
+        (1_000, 0, 1),
+        (1_000, 1_000, 0),
+        (hour_us + 1_000, hour_us + 5, 2),
+        (hour_us + 1_000, hour_us + 1_000, 0),
+        (9**12, 9**12, 0),
     ]
 
 
