@@ -44,7 +44,7 @@ def _config(folder: Path, every: str) -> Path:
         socket.create_server(("127.0.0.1", 0)) as two,
     ):
         ports = [each.getsockname()[1] for each in (one, two)]
-    text = config.read_text()
+    text = config.read_text().replace("[feed]", '[feed]\ngrace = "60s"')
     for port in ports:
         text = text.replace("tcp://127.0.0.1:*", f"tcp://127.0.0.1:{port}", 1)
     config.write_text(text)
@@ -100,7 +100,12 @@ def test_a_killed_daemon_decides_as_if_it_had_never_been_killed(
         with ThreadPoolExecutor(len(sent)) as pool:
             reports = {
                 name: pool.submit(
-                    publish, Given(chunks, GRID, name=name), daemon.feed, speed=1.0, timeout_s=2.0
+                    publish,
+                    Given(chunks, GRID, name=name),
+                    daemon.feed,
+                    speed=1.0,
+                    timeout_s=2.0,
+                    patience_s=TIMEOUT_S,
                 )
                 for name, chunks in sent.items()
             }
@@ -112,7 +117,7 @@ def test_a_killed_daemon_decides_as_if_it_had_never_been_killed(
                 began_s = time.monotonic()
                 daemon = Daemon(config)
                 # The row says 2 s; benchmarks.kill_nine measures it where nobody else works.
-                assert time.monotonic() - began_s < 10.0
+                assert time.monotonic() - began_s < TIMEOUT_S
             counters = {name: report.result(TIMEOUT_S) for name, report in reports.items()}
         listener.join(TIMEOUT_S)
         log = daemon.stop()
