@@ -34,7 +34,8 @@ RATE_HZ = 13_000
 _LATEST_S = 0.25
 _MADE = 16
 _DRIFT = 0.01
-_SETTLE_S = 5.0
+# By then the history of decisions is full, which is the last to grow.
+_SETTLE_S = 30.0
 
 
 @dataclass(slots=True)
