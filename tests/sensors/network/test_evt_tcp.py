@@ -120,12 +120,11 @@ def test_a_connection_that_ends_within_a_word_says_so() -> None:
 
 def test_a_connection_that_breaks_is_an_error() -> None:
     with sender([evt3_bytes(5)], reset=True) as port:
-        source = open_source(f"tcp+evt3://127.0.0.1:{port}?size=640x480")
         # The reset may overtake the connection itself.
         at = f"127.0.0.1:{port}"
         told = f"the connection to {at} broke|cannot connect to {at}: Connection reset"
         with pytest.raises(LiveError, match=told):
-            list(source)
+            list(open_source(f"tcp+evt3://127.0.0.1:{port}?size=640x480"))
 
 
 def test_a_sender_that_comes_back_goes_on_where_time_stood() -> None:
