@@ -10,7 +10,7 @@ class PublishReport:
     `removed` counts by filter what the source took out before it was sent, `lost` the events that
     never reached this sender, `problems` by kind what was found wrong with its source (see
     `sensors.problems`). `shed` counts the events of a live source that were dropped because the
-    daemon fell too far behind, `reopened` how often it was come back to, `forgotten` the messages
+    daemon fell too far behind, `reopened` how often it was opened again, `forgotten` the messages
     that it then needed and this sender no longer held.
     """
 

@@ -172,7 +172,6 @@ class SendStream:
             oldest = (self._ring.oldest or self.at).sequence
             self._window.resume(credit, oldest)
             self.forgotten += max(0, oldest - 1 - credit.acknowledged)
-            self.reopened += self._patience.answered
             self._state, self._patience.answered = "open", True
         else:
             self._window.acknowledge(credit)
@@ -233,6 +232,7 @@ class SendStream:
 
     def _open_again(self) -> None:
         self._link.renew()
+        self.reopened += self._patience.answered
         self._end_told = False
         self._send_open()
 

@@ -135,4 +135,5 @@ def test_a_killed_daemon_decides_as_if_it_had_never_been_killed(
         assert len({each.epoch for each in made}) == 1
         assert checked(counters[name].counters)["binned"] == plain["binned"]
         assert counters[name].counters == plain
-        assert counters[name].reopened == kills
+        # A daemon that is not up yet is asked again.
+        assert counters[name].reopened >= kills
