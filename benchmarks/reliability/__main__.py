@@ -40,11 +40,13 @@ class Proof(msgspec.Struct, frozen=True):
 
 PROOFS = {
     "kill": Proof("kill -9", "benchmarks.kill_nine", quick=["--kills", "3"]),
-    "loads": Proof("Loads", "benchmarks.reliability.loads", quick=["--seconds", "5"]),
+    "loads": Proof(
+        "Loads", "benchmarks.reliability.loads", ["--seconds", "300"], ["--seconds", "5"]
+    ),
     "streams": Proof(
         "64 streams",
         "benchmarks.reliability.many_streams",
-        ["--span-ms", "10", "8", "4", "2", "1"],
+        ["--seconds", "240", "--span-ms", "10", "8", "4"],
         ["--seconds", "5", "--span-ms", "10"],
     ),
     "silence": Proof(
