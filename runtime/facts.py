@@ -1,10 +1,8 @@
 """What a daemon runs: the version, the model, the engine."""
 
-import hashlib
 import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import retempo
 from retempo.runtime.deployment import Deployment
@@ -33,7 +31,7 @@ def facts_of(deployment: Deployment) -> Facts:
     engine = deployment.engine
     return Facts(
         model=deployment.model.name,
-        sha256=sha256_of(deployment.model.content),
+        sha256=deployment.model.sha256,
         engine=engine.name,
         provider=_PROVIDERS.get(engine.name, "none"),
         method=engine.resolution.method,
@@ -41,9 +39,3 @@ def facts_of(deployment: Deployment) -> Facts:
         dt_us=engine.resolution.dt_us,
         labels=deployment.model.contract.network.labels,
     )
-
-
-@lru_cache(maxsize=2)
-def sha256_of(content: bytes) -> str:
-    """Return the SHA-256 of a model's file, in hexadecimal."""
-    return hashlib.sha256(content).hexdigest()

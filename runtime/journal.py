@@ -5,7 +5,6 @@ the journal, never the streams: an error is logged, and what is open then is not
 further. Streams that open later are, once the disk takes them again.
 """
 
-import hashlib
 import secrets
 import time
 from collections.abc import Callable, Sequence
@@ -15,6 +14,7 @@ from typing import Any
 import msgspec
 
 import retempo
+from retempo.exporters.manifest import digest_of
 from retempo.runtime.deployment import Deployment
 from retempo.runtime.errors import ConfigError
 from retempo.runtime.event_log import EventLog
@@ -62,18 +62,12 @@ def beginning(
         number=0,
         retempo=retempo.__version__,
         engine=engine,
-        model_sha256=sha256_of(folder / settings.model),
-        settings_sha256=hashlib.sha256(text).hexdigest(),
+        model_sha256=digest_of((folder / settings.model).read_bytes()),
+        settings_sha256=digest_of(text),
         settings=text.decode(),
         folder=str(folder.absolute()),
         filters=None if filters is None else list(filters),
     )
-
-
-def sha256_of(path: Path) -> str:
-    """Return the SHA-256 of a file in hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 class Journal:
@@ -187,7 +181,7 @@ class Journal:
             session=secrets.randbits(63),
             engine=new.engine.name,
             model_sha256=new.model.sha256,
-            settings_sha256=hashlib.sha256(text).hexdigest(),
+            settings_sha256=digest_of(text),
             settings=text.decode(),
         )
         self._try(lambda: self._writer.begin(self._first_of(self._begin)))

@@ -82,13 +82,13 @@ def deployment_of_journal(begin: "Begin", model: Path, engine: str) -> "Deployme
     Raises:
         InputError: the model is not the one that served.
     """
+    from retempo.exporters.manifest import digest_of
     from retempo.runtime.errors import InputError
-    from retempo.runtime.journal import sha256_of
     from retempo.runtime.serve_config import ServeConfig
     from retempo.runtime.serving import deployment_of
 
     settings = msgspec.json.decode(begin.settings, type=ServeConfig)
-    found = sha256_of(model)
+    found = digest_of(model.read_bytes())
     if found != begin.model_sha256:
         raise InputError(
             f"{model} has the SHA-256 {found[:12]}..., the journal is of {begin.model_sha256[:12]}"
