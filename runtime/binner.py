@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from retempo.runtime.binning import FOREVER, LATEST, NO_BIN, OLDEST, Events, events_of
 from retempo.runtime.counters import Counters
 from retempo.runtime.errors import InputError
-from retempo.runtime.layout import BinLayout, Bins, geometry_of
+from retempo.runtime.layout import BinLayout, geometry_of
 from retempo.runtime.saved_state import Saved
-from retempo.runtime.sparse_bins import NO_BINS, Block, SparseBins
+from retempo.runtime.sparse_bins import Block, SparseBins
 from retempo.runtime.window import advance, drain
 from retempo.runtime.window_saved import load_window, save_window
 from retempo.runtime.window_table import (
@@ -201,7 +201,7 @@ class Binner:
 
         `more` says whether the call is to be made again.
         """
-        first, bins, entries, n = self._placed()
+        first, bins, entries, n = self.placed()
         if not bins:
             return None
         window = self.window
@@ -210,12 +210,13 @@ class Binner:
         )
         return Block(first, n * self.dt_us, lists, more)
 
-    def stepped(self, more: bool, ys: Bins, took_us: float) -> Block | None:
-        """As `taken`, where what was closed has been stepped: its outputs stand first in `ys`."""
-        first, bins, _, n = self._placed()
-        return Block(first, n * self.dt_us, NO_BINS, more, ys[:bins], took_us) if bins else None
+    def placed(self) -> tuple[int, int, int, int]:
+        """Count what the last call has placed.
 
-    def _placed(self) -> tuple[int, int, int, int]:
+        Returns:
+            The first bin that it closed, how many, their entries, and how many bins of `dt_us` each
+            of them is.
+        """
         binned, late, invalid, masked, _, _, gaps, first, bins, entries, _, n = self._told.tolist()
         counters = self._counters
         if late or invalid or masked or gaps:

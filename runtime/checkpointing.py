@@ -198,7 +198,7 @@ class Checkpointing:
             if stream is None or stream.epoch != entry.epoch or stream.durable == entry.stepped:
                 continue
             stream.durable = entry.stepped
-            stream.unanswered += 1
+            self.server.owe(stream)
 
     def _mark(self, stream: FeedStream) -> tuple[Any, ...]:
         """Return what is another as soon as the stream has moved on; first, what decides it."""

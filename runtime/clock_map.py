@@ -27,6 +27,9 @@ class ClockMap:
     _points: deque[tuple[int, float]] = field(default_factory=lambda: deque(maxlen=BUCKETS))
     _bucket: int | None = None
     _latest_us: int = 0
+    # Before this instant only a message that is less delayed says something new.
+    _until_us: int = 0
+    _least_us: float = 0.0
 
     def copy(self) -> "ClockMap":
         """Return a copy, whose line another thread may look for."""
@@ -34,13 +37,18 @@ class ClockMap:
 
     def observe(self, t_end_us: int, arrived_us: float) -> None:
         """Take a message: its watermark, and when it arrived on the host's clock."""
-        bucket, apart_us = t_end_us // BUCKET_US, arrived_us - t_end_us
-        self._latest_us = t_end_us if self._bucket is None else max(self._latest_us, t_end_us)
+        apart_us = arrived_us - t_end_us
+        if self._bucket is None or t_end_us > self._latest_us:
+            self._latest_us = t_end_us
+        if self._bucket is not None and t_end_us < self._until_us and apart_us >= self._least_us:
+            return
+        bucket = t_end_us // BUCKET_US
         if self._bucket is None or bucket > self._bucket:
-            self._bucket = bucket
+            self._bucket, self._until_us = bucket, (bucket + 1) * BUCKET_US
             self._points.append((t_end_us, apart_us))
-        elif bucket == self._bucket and apart_us < self._points[-1][1]:
+        elif bucket == self._bucket:
             self._points[-1] = (t_end_us, apart_us)
+        self._least_us = self._points[-1][1]
 
     @property
     def offset_us(self) -> float | None:

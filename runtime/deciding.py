@@ -53,7 +53,7 @@ class Deciding:
         self._clock_us = clock_us
         self._label = ""
         self._sequence = 0
-        self._last: tuple[By, int, int, NDArray[np.float64], float] | None = None
+        self._last: tuple[By, int, int, list[float], float] | None = None
 
     def decide(
         self,
@@ -80,17 +80,54 @@ class Deciding:
         decisions = []
         for k in due:
             t_us = begin_us + (k + 1) * dt_us
+            best, listed = int(scores[k].argmax()), scores[k].tolist()
+            latency_us = self._clock_us() - arrived_us
             decisions.append(
-                self._decision(by, t_us, dt_us, scores[k], step_us, arrived_us, counters)
+                self._decision(by, t_us, dt_us, best, listed, step_us, latency_us, counters)
             )
-        self._last = (by, begin_us + bins * dt_us, dt_us, scores[-1], step_us)
+        self._last = (by, begin_us + bins * dt_us, dt_us, scores[-1].tolist(), step_us)
         return decisions
+
+    def decide_one(
+        self,
+        t_us: int,
+        dt_us: int,
+        best: int,
+        scores: NDArray[np.float64],
+        step_us: float,
+        latency_us: float,
+        counters: Counters,
+    ) -> Sequence[Decision]:
+        """Do as `decide` for one bin that `readout` has read already: that of a live message.
+
+        Args:
+            t_us: where it ends, event time.
+            dt_us: its length.
+            best: the label of the highest score.
+            scores: `(labels,)`; they are copied.
+            step_us: as of `decide`.
+            latency_us: since the events arrived.
+            counters: as of `decide`.
+        """
+        by, every, listed = self.by, self._every, scores.tolist()
+        self._last = by, t_us, dt_us, listed, step_us
+        if every != "bin" and (
+            every == "end"
+            or (every == "change" and by.labels[best] == self._label)
+            or (isinstance(every, int) and t_us // every == (t_us - dt_us) // every)
+        ):
+            return ()
+        return (self._decision(by, t_us, dt_us, best, listed, step_us, latency_us, counters),)
 
     def final(self, arrived_us: float, counters: Counters) -> Decision | None:
         """Return the last decision, None for a stream of which no bin was stepped."""
         if self._last is None:
             return None
-        return self._decision(*self._last, arrived_us, counters, final=True)
+        by, t_us, dt_us, scores, step_us = self._last
+        best, latency_us = int(np.argmax(scores)), self._clock_us() - arrived_us
+        return self._decision(
+            by, t_us, dt_us, best, scores, step_us, latency_us, counters, final=True
+        )
 
     def begin_anew(self) -> None:
         """Forget what has been read."""
@@ -104,13 +141,19 @@ class Deciding:
 
     def place(self, dt_us: int) -> Place:
         """Return where it stands, for a checkpoint, but for the readout."""
-        last: Last | None = None if self._last is None else self._last[1:]
+        last: Last | None = None
+        if self._last is not None:
+            _, end_us, length_us, scores, step_us = self._last
+            last = end_us, length_us, np.array(scores), step_us
         return Place(dt_us, self._sequence, self._label, last)
 
     def go_on(self, place: Place) -> None:
         """Go on where a saved one stood."""
         self._sequence, self._label = place.sequence, place.label
-        self._last = None if place.last is None else (self.by, *place.last)
+        self._last = None
+        if place.last is not None:
+            end_us, length_us, scores, step_us = place.last
+            self._last = self.by, end_us, length_us, scores.tolist(), step_us
 
     def _due(self, begin_us: int, dt_us: int, scores: NDArray[np.float64]) -> Iterable[int]:
         """Return the bins of a block in which the stream is decided."""
@@ -135,23 +178,25 @@ class Deciding:
         by: By,
         t_us: int,
         dt_us: int,
-        scores: NDArray[np.float64],
+        best: int,
+        scores: list[float],
         step_us: float,
-        arrived_us: float,
+        latency_us: float,
         counters: Counters,
         *,
         final: bool = False,
     ) -> Decision:
-        self._label = by.labels[int(scores.argmax())]
-        self._sequence += 1
+        self._label = by.labels[best]
+        sequence = self._sequence
+        self._sequence = sequence + 1
         return Decision(
             stream=self._stream,
-            sequence=self._sequence - 1,
+            sequence=sequence,
             t_us=t_us,
             label=self._label,
-            scores=scores.tolist(),
+            scores=scores,
             dt_us=dt_us,
-            latency_us=self._clock_us() - arrived_us,
+            latency_us=latency_us,
             step_us=step_us,
             counters=counters.as_dict(),
             final=final,

@@ -1,83 +1,53 @@
-"""One live message in one call of compiled code: its bytes binned, the closed bins stepped.
+"""The live messages of one stream, each in one call of compiled code.
 
 A message of some ten events closes one bin. To bin it and to step the network takes 2 us; to go in
 and out of compiled code twice, with arrays made and looked at in between, takes several times that.
-So the window of a binner and the memory of the engine `sparse` are one job, a table of whole
-numbers. What this does not step comes back to be stepped as ever.
+What a call does not step comes back to be stepped as ever.
 """
 
 from collections.abc import Callable, Iterator
+from typing import Final
 
 import numpy as np
-from numba import njit
-from numba.np.numpy_support import carray
 
+from retempo.exporters.description import ChannelSpec
 from retempo.runtime.binner import Binner
-from retempo.runtime.binning import NO_BIN, Counts, Events, events_of
+from retempo.runtime.direct_kernel import (
+    AT_ENTRY,
+    AT_GUARD,
+    AT_JOB,
+    AT_MEAN,
+    AT_STATE,
+    AT_TABLE,
+    BEGIN,
+    BEST,
+    FIELDS,
+    GO_ON,
+    IF_PLAIN,
+    INPUTS,
+    LABELS,
+    MORE,
+    READ,
+    RESULT,
+    STARTS,
+    STEP_US,
+    STEPS,
+    VALUES,
+    YS,
+    take_message,
+)
 from retempo.runtime.engine import Engine, EngineState
 from retempo.runtime.engines.sparse.engine import SparseEngine, SparseState
 from retempo.runtime.engines.sparse.entry import BAD_BINS, ENTRY
 from retempo.runtime.errors import EngineError
-from retempo.runtime.pointers import call_entry, pointer
-from retempo.runtime.sparse_bins import Block
-from retempo.runtime.window import advance
-from retempo.runtime.window_table import (
-    BLOCK_BINS,
-    DT,
-    ENTRIES,
-    GATHER,
-    MOST_BINS,
-    POSITION,
-    T_END,
-    TARGET,
-)
+from retempo.runtime.guard import Guard
+from retempo.runtime.mean_kernel import Memory, scores_of
+from retempo.runtime.readouts import Mean, Readout
+from retempo.runtime.sparse_bins import NO_BINS, Block
+from retempo.runtime.window_table import MOST_BINS
 from retempo.sensors.events import EventChunk
 
-# What the engine tells, then what a call tells, then what stays as it is.
-(
-    RESULT,  # how many of the closed bins are stepped
-    EXCEPTION,
-    MORE,  # whether the call has to be made again for this chunk
-    CLOSED,  # how many bins were closed
-    STEPS,  # whether they are of the length that the state is tuned for, and are stepped
-    STEP_US,
-    AT_JOB,
-    AT_TABLE,
-    AT_ENTRY,
-    AT_STATE,
-    STARTS,
-    INPUTS,
-    VALUES,
-    YS,
-    FIELDS,
-) = range(15)
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def bin_and_step(
-    j: Counts, events: Events, t_end_us: int, begins: bool
-) -> None:  # pragma: no cover - compiled
-    """Go on with a chunk as `window.advance` does, and step what it closes as the engine does.
-
-    Args:
-        j: the job, `(FIELDS,)`.
-        events: of the chunk, the same in each call for it.
-        t_end_us: its watermark.
-        begins: whether it is a new one.
-    """
-    t = carray(pointer(j[AT_TABLE]), (ENTRIES,), np.int64)
-    if begins:
-        t[POSITION] = 0
-        t[T_END] = t_end_us
-        t[TARGET] = NO_BIN
-    j[MORE] = advance(t, events, True)
-    j[CLOSED] = t[BLOCK_BINS]
-    j[STEPS] = t[BLOCK_BINS] > 0 and t[GATHER] * t[DT] == j[STEP_US]
-    if j[STEPS]:
-        at, begin = j[AT_JOB], np.int64(0)
-        room = at + 8 * RESULT, at + 8 * EXCEPTION
-        lists = j[STARTS], j[INPUTS], j[VALUES]
-        call_entry(j[AT_ENTRY], *room, j[AT_STATE], *lists, j[YS], begin, j[CLOSED])
+_NO_SCORES: Final = np.zeros(0)
 
 
 class Direct:
@@ -88,15 +58,23 @@ class Direct:
         self._tuning: object = None
         self._ys = state.ys
         self._call = ENTRY.call
+        self._guard: Guard | None = None
+        self._readout: Readout | None = None
+        self._memory: Memory | None = None
+        # Of the last bin that a mean has read, `(labels,)`; see `read`.
+        self.scores: Memory = _NO_SCORES
+        self._grid = None if isinstance(binner.layout.spec.geometry, ChannelSpec) else True
         window = binner.window
         self._most_bins = int(window.table[MOST_BINS])
         self._table = table = np.zeros(FIELDS, np.int64)
+        self._at = int(table.ctypes.data)
         # Its numbers are written and read through this in half the time that the array takes.
         self._job = job = table.data
-        job[AT_JOB] = table.ctypes.data
+        job[AT_JOB] = self._at
         job[AT_TABLE] = window.table.ctypes.data
         job[AT_ENTRY] = ENTRY.address
         job[AT_STATE] = state.memory.address
+        job[LABELS] = state.y.shape[1]
         # Array objects: where their data lie is seen by the engine.
         job[STARTS], job[INPUTS] = id(window.starts), id(window.inputs)
         job[VALUES] = id(window.values)
@@ -106,42 +84,96 @@ class Direct:
         return self._binner is binner and self._state is state
 
     def take(self, chunk: EventChunk, clock_us: Callable[[], float]) -> Iterator[Block]:
-        """Yield the blocks that a chunk closes, as `Binner.feed` does, but stepped.
+        """Yield the blocks that a message closes, as `Binner.feed` does, but stepped.
 
         A block of another length than the state is tuned for is yet to be stepped.
+
+        Args:
+            chunk: with a packet, see `sensors.events.unread_chunk`.
+            clock_us: the clock of the pipeline.
 
         Raises:
             EngineError: the bins are none of the engine's.
         """
-        binner, job, state, table = self._binner, self._job, self._state, self._table
-        events, t_end_us = events_of(chunk), chunk.t_end_us
         if chunk.lost:
-            binner.lose(chunk.lost)
-        begins, more = True, True
+            self._binner.lose(chunk.lost)
+        return self._blocks(chunk, clock_us)
+
+    def _blocks(self, chunk: EventChunk, clock_us: Callable[[], float]) -> Iterator[Block]:
+        job, state, packet = self._job, self._state, chunk.packet
+        assert packet is not None  # noqa: S101
+        how, more = BEGIN, True
         while more:
             began_us = clock_us()
             if state.tuning is not self._tuning or state.ys is not self._ys:
                 self._tune()
-            bin_and_step(table, events, t_end_us, begins)
-            begins, more = False, job[MORE] == 1
-            if job[STEPS]:
-                if job[RESULT] != job[CLOSED]:
-                    self._go_on()
-                block = binner.stepped(more, self._ys, clock_us() - began_us)
-            else:
-                block = binner.taken(more)
+            # Names for its many numbers would take longer than some of what they say.
+            at, n, t_us = id(packet.raw), packet.count, packet.t_start_us
+            take_message(self._at, at, n, t_us, chunk.t_end_us, how, self._grid)
+            how, more = GO_ON, job[MORE] == 1
+            block = self.block(clock_us, began_us)
             if block is not None:
                 yield block
 
-    def _go_on(self) -> None:
+    def read_by(self, guard: Guard | None, readout: Readout) -> None:
+        """Let `take_plain` ask a guard, and read bins by a readout where that is the mean."""
+        if guard is self._guard and readout is self._readout:
+            return
+        job, self._guard, self._readout = self._job, guard, readout
+        job[AT_GUARD] = 0 if guard is None else guard.address
+        self._memory, job[AT_MEAN] = None, 0
+        if isinstance(readout, Mean):
+            self._memory = readout.memory(job[LABELS], job[STEP_US])
+            self.scores = scores_of(self._memory)
+            job[AT_MEAN] = self._memory.ctypes.data
+
+    def take_plain(self, payload: bytes, count: int, t_start_us: int, t_end_us: int) -> int:
+        """Take a message if it is plain: a few events, all of them believed, that close few bins.
+
+        Args:
+            payload: of the length that `count` says.
+            count: how many events there are.
+            t_start_us: as the header says.
+            t_end_us: the same.
+
+        Returns:
+            How many bins it has closed, see `read` and `block`; -1 where it is not plain and
+            nothing has happened.
+        """
+        state = self._state
+        if state.tuning is not self._tuning or state.ys is not self._ys:
+            self._tune()
+        return take_message(
+            self._at, id(payload), count, t_start_us, t_end_us, IF_PLAIN, self._grid
+        )
+
+    def read(self) -> int:
+        """Return the label of the highest score if a mean has read the one bin that was closed.
+
+        Its scores are in `scores`. Else -1.
+        """
+        return self._job[BEST] if self._job[READ] else -1
+
+    def block(self, clock_us: Callable[[], float], began_us: float) -> Block | None:
+        """Return what the last call, which began at `began_us`, has closed."""
+        job, binner, more = self._job, self._binner, self._job[MORE] == 1
+        if not job[STEPS]:
+            return binner.taken(more)
+        first, bins, _, n = binner.placed()
+        if job[RESULT] != bins:
+            self._go_on(bins)
+        took_us = clock_us() - began_us
+        return Block(first, n * binner.dt_us, NO_BINS, more, self._ys[:bins], took_us)
+
+    def _go_on(self, bins: int) -> None:
         """Step what is left of a block: the engine asks for its plan of silence."""
         job, memory = self._job, self._state.memory
         lists = (job[STARTS], job[INPUTS], job[VALUES], job[YS])
-        while (done := job[RESULT]) != job[CLOSED]:
+        while (done := job[RESULT]) != bins:
             if done == BAD_BINS:
                 raise EngineError("a binner listed inputs that there are not; please report this")
             memory.plan(self._state.tuning.plan)
-            job[RESULT] = self._call(job[AT_STATE], *lists, done, job[CLOSED])
+            job[RESULT] = self._call(job[AT_STATE], *lists, done, bins)
 
     def _tune(self) -> None:
         state = self._state
@@ -149,6 +181,8 @@ class Direct:
             state.ys = np.zeros((self._most_bins, state.y.shape[1]), np.float32)
         self._tuning, self._ys = state.tuning, state.ys
         self._job[STEP_US], self._job[YS] = state.resolution.dt_us, id(state.ys)
+        if isinstance(self._readout, Mean):
+            self._readout.memory(self._job[LABELS], self._job[STEP_US])
 
 
 def direct_of(engine: Engine, binner: object, state: EngineState) -> Direct | None:

@@ -11,7 +11,7 @@ import msgspec
 
 from retempo.runtime.errors import FeedError
 from retempo.sensors.wire import Message
-from retempo.sensors.wire_header import Buffer
+from retempo.sensors.wire_header import Buffer, Glance
 
 REPLY_VERSION = 1
 WINDOW = 64
@@ -19,6 +19,9 @@ MAX_WINDOW = 4_096
 MAX_MESSAGE_BYTES = 2**20
 KEEPALIVE_S = 1.0
 TIMEOUT_S = 5.0
+# A sender is credited at once when this has passed since others were, else with them: at a message
+# a millisecond, credits for each would take as long as what they are for.
+CREDIT_US = 5_000
 # How long a sender tries to come back to a daemon that is gone.
 PATIENCE_S = 30.0
 # How long a daemon keeps the stream of a sender that is gone.
@@ -184,6 +187,15 @@ class Inbox:
         repeated = message.sequence < self.expected
         self.duplicates += repeated
         return repeated
+
+    def follows(self, seen: Glance) -> bool:
+        """Whether an events message is the next one, with nothing lost before it."""
+        return seen.sequence == self.expected and seen.sent == self.sent and seen.lost == self.lost
+
+    def follow(self, events: int) -> None:
+        """Move behind such a message."""
+        self.expected += 1
+        self.sent += events
 
     def take(self, message: Message) -> int:
         """Move behind a message; returns how many events were lost before it.

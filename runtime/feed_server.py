@@ -4,6 +4,7 @@ It owns no socket: messages are handed in, replies and decisions go out through 
 stream's failure closes that stream and no other.
 """
 
+import math
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -18,6 +19,7 @@ from retempo.runtime.deployment import Deployment
 from retempo.runtime.errors import CounterError, InputError, RunError
 from retempo.runtime.event_log import EventLog
 from retempo.runtime.feed import (
+    CREDIT_US,
     GRACE_US,
     KEEPALIVE_S,
     REPLY_VERSION,
@@ -41,7 +43,7 @@ from retempo.runtime.timings import Timings
 from retempo.sensors.errors import SensorError, WireError
 from retempo.sensors.events import EventChunk
 from retempo.sensors.wire import Message, decode
-from retempo.sensors.wire_header import Buffer
+from retempo.sensors.wire_header import Buffer, glance
 
 MAX_STREAMS = 1_024
 
@@ -83,6 +85,9 @@ class FeedServer:
         self._grace_us = grace_us
         self._past = Timings()
         self._streams: dict[str, FeedStream] = {}
+        # Those that have been stepped since their last credit, by name.
+        self._owed: dict[str, FeedStream] = {}
+        self._credited_us = -math.inf
         self._finished = FinishedStreams()
         self._recorder = recorder or Nobody()
         self._ended: list[tuple[bytes, Ended]] = []
@@ -93,6 +98,8 @@ class FeedServer:
         """Act on one message of the connection `owner`; events wait for their stream's turn."""
         arrived_us = self._deployment.clock_us()
         self.report.messages += 1
+        if len(frames) == 2 and self._at_once(owner, frames[0], frames[1], arrived_us):
+            return
         try:
             message = decode(frames)
         except WireError as error:
@@ -111,7 +118,7 @@ class FeedServer:
             was = f"{stream.name!r} was opened as {stream.geometry}"
             self._reject(owner, f"{was}, a message says {message.geometry}")
         elif message.kind == "events" and stream.inbox.is_duplicate(message):
-            stream.unanswered += 1
+            self.owe(stream)
             self._log.warning("duplicate", stream=stream.name, sequence=message.sequence)
         else:
             if len(stream.waiting) >= self._window:
@@ -119,6 +126,10 @@ class FeedServer:
                 self._rounds.make_room(stream, self._window)
                 if self._streams.get(stream.name) is not stream:
                     return  # it failed over what waited, and its sender has been told
+            if stream.wire_geometry is None:
+                stream.recognise(frames[0])
+            if self.keeps_checkpoints and stream.place is None:
+                stream.place = replace(stream.inbox)
             chunk = self._take(stream, message)
             ends = message.kind == "end"
             if not ends:
@@ -127,6 +138,31 @@ class FeedServer:
             place = replace(stream.inbox) if self.keeps_checkpoints else None
             waiting = Waiting(chunk, message.sequence, arrived_us, ends, kept, place)
             self._rounds.add(stream, waiting)
+
+    def _at_once(self, owner: bytes, header: Buffer, payload: Buffer, arrived_us: float) -> bool:
+        """Step a message at once if it is what its stream was to say next; see `Rounds.at_once`."""
+        if type(payload) is not bytes:
+            return False
+        seen = glance(header)
+        stream = None if seen is None else self._streams.get(seen.stream)
+        if (
+            seen is None
+            or stream is None
+            or seen.kind != "events"
+            or stream.owner != owner
+            or stream.epoch != seen.epoch
+            or stream.wire_geometry != seen.geometry
+            or len(payload) != seen.count * stream.event_bytes
+            or not stream.inbox.follows(seen)
+            or not self._rounds.at_once(stream, payload, seen, arrived_us)
+        ):
+            return False
+        if stream.name in self._streams:  # it has not failed
+            stream.inbox.follow(seen.count)
+            stream.clock.observe(seen.t_end_us, arrived_us)
+            stream.place = None
+            self._answer(stream, seen.sequence)
+        return True
 
     def snapshot(self) -> ServerSnapshot:
         """Return a copy of what is counted; call it between two actions."""
@@ -149,10 +185,20 @@ class FeedServer:
         self._rounds.turn()
 
     def acknowledge(self) -> None:
-        """Answer every stream that has been stepped since its last credit."""
-        for stream in list(self._streams.values()):
-            if stream.unanswered:
-                self._credit(stream)
+        """Answer every stream that has been stepped since its last credit, once in `CREDIT_US`."""
+        if not self._owed or self.owes_in_us() > 0.0:
+            return
+        self._credited_us = self._deployment.clock_us()
+        owed, self._owed = self._owed, {}
+        for stream in owed.values():
+            if stream.unanswered and self._credit(stream) == "full":
+                self._owed[stream.name] = stream
+
+    def owes_in_us(self) -> float:
+        """Return how long `acknowledge` may wait, infinite where nobody is owed anything."""
+        if not self._owed:
+            return math.inf
+        return max(0.0, self._credited_us + CREDIT_US - self._deployment.clock_us())
 
     def sweep(self) -> None:
         """Once in `KEEPALIVE_S`: tell every sender that we live, and finish whose is gone."""
@@ -337,10 +383,20 @@ class FeedServer:
                 if not self.keeps_checkpoints:
                     self.tell_ended()
             return
-        stream.stepped, stream.place = message.sequence, message.place
-        stream.unanswered += 1
+        stream.place = message.place
+        self._answer(stream, message.sequence)
+
+    def _answer(self, stream: FeedStream, sequence: int) -> None:
+        """Owe a sender the credit for its message."""
+        stream.stepped = sequence
+        self.owe(stream)
         if stream.unanswered >= max(1, self._window // 4):
             self._credit(stream)
+
+    def owe(self, stream: FeedStream) -> None:
+        """Let `acknowledge` tell a sender how far its stream is."""
+        stream.unanswered += 1
+        self._owed[stream.name] = stream
 
     def _take(self, stream: FeedStream, message: Message) -> EventChunk:
         """Move behind a message; returns its chunk, which says what was lost before it."""
@@ -429,6 +485,7 @@ class FeedServer:
 
     def _remove(self, stream: FeedStream) -> None:
         self._rounds.remove(stream)
+        self._owed.pop(stream.name, None)
         del self._streams[stream.name]
         self.report.close(stream)
         self._past.merge(stream.timings.copy(stream.pipeline.removed))

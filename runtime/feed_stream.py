@@ -15,8 +15,9 @@ from retempo.runtime.security.door import DoorCounts
 from retempo.runtime.sparse_bins import Block
 from retempo.runtime.timings import Timings
 from retempo.sensors.events import EventChunk
-from retempo.sensors.geometry import Geometry
-from retempo.sensors.wire_header import Buffer
+from retempo.sensors.geometry import Geometry, GridGeometry
+from retempo.sensors.pieces import CHANNEL_EVENT_BYTES, GRID_EVENT_BYTES
+from retempo.sensors.wire_header import Buffer, glance
 
 
 class Waiting(msgspec.Struct, frozen=True, eq=False, gc=False):
@@ -46,7 +47,10 @@ class FeedStream:
     `gone_us`. `durable` is the sequence up to which no restart undoes what is stepped, None where
     nothing is kept for a restart. `run` is the epoch that its decisions carry: the sender's own,
     unless what came before in that epoch is not in the state of this stream. `place` is the place
-    behind the message that was stepped last.
+    behind the message that was stepped last, None where that is `inbox`.
+
+    `wire_geometry` is the geometry as its sender writes it, None before its first message, and
+    `event_bytes` what an event takes in a payload.
     """
 
     name: str
@@ -69,6 +73,15 @@ class FeedStream:
     run: int | None = None
     clock: ClockMap = field(default_factory=ClockMap)
     place: Inbox | None = None
+    wire_geometry: msgspec.Raw | None = None
+    event_bytes: int = 0
+
+    def recognise(self, header: Buffer) -> None:
+        """Know the geometry again by the header of a message that has been read and checked."""
+        seen = glance(header)
+        self.wire_geometry = None if seen is None else seen.geometry.copy()
+        grid = isinstance(self.geometry, GridGeometry)
+        self.event_bytes = GRID_EVENT_BYTES if grid else CHANNEL_EVENT_BYTES
 
     @property
     def decided_as(self) -> int:

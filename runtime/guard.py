@@ -201,6 +201,16 @@ class Guard:
         self._table[:STATE], self._held = table, held
 
     @property
+    def address(self) -> int:
+        """Where its table lies, for `guard_kernel.pass_plainly`."""
+        return int(self._table.ctypes.data)
+
+    @property
+    def holds(self) -> bool:
+        """Whether events are held back."""
+        return self._held is not None
+
+    @property
     def _mark(self) -> int:
         return int(self._table[MARK])
 

@@ -5,6 +5,7 @@ Live and replay are this one pipeline; they differ in who feeds it and in the cl
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from retempo.exporters.resolution import Resolution
 from retempo.runtime.binner import Binner
@@ -30,6 +31,16 @@ from retempo.sensors.filters import Chain
 _CHECK_STEPS = 256
 
 OnSteps = Callable[[int, float], None]
+
+
+class Taken(NamedTuple):
+    """What came of a message: bins of `dt_us` that took `took_us`, by `at_us` on the clock."""
+
+    bins: int
+    dt_us: int
+    took_us: float
+    decisions: Sequence[Decision]
+    at_us: float
 
 
 class Pipeline:
@@ -128,12 +139,75 @@ class Pipeline:
 
     def _closed(self, chunk: EventChunk) -> Iterator[Block]:
         """Bin a chunk; a message as it came in is stepped along with it, see `runtime.direct`."""
-        if chunk.packet is not None:
-            if self._direct is None or not self._direct.serves(self._binner, self.state):
-                self._direct = direct_of(self._engine, self._binner, self.state)
-            if self._direct is not None:
-                return self._direct.take(chunk, self._clock_us)
-        return self._binner.feed(chunk)
+        direct = None if chunk.packet is None else self._direct_now()
+        return self._binner.feed(chunk) if direct is None else direct.take(chunk, self._clock_us)
+
+    def _direct_now(self) -> Direct | None:
+        direct = self._direct
+        if direct is None or not direct.serves(self._binner, self.state):
+            direct = self._direct = direct_of(self._engine, self._binner, self.state)
+        return direct
+
+    def plain(
+        self, payload: bytes, count: int, t_start_us: int, t_end_us: int, arrived_us: float
+    ) -> Taken | None:
+        """Take a message in one call where it is plain, as nearly all live ones are.
+
+        Args:
+            payload: as `docs/wire-format.md` says, of the length that `count` says.
+            count: how many events there are.
+            t_start_us: what their times are counted from.
+            t_end_us: the watermark.
+            arrived_us: when it arrived, on the clock of the pipeline.
+
+        Returns:
+            What came of it; None where it is not plain: nothing has happened then, see `take`.
+
+        Raises:
+            EngineError: the network left the finite numbers.
+        """
+        guard, deciding, clock_us = self.guard, self.deciding, self._clock_us
+        direct = None if self._chain is not None else self._direct_now()
+        if direct is None or (guard is not None and guard.holds):
+            return None
+        direct.read_by(guard, deciding.readout)
+        began_us = clock_us()
+        closed = direct.take_plain(payload, count, t_start_us, t_end_us)
+        if closed < 0:
+            return None
+        best = direct.read()
+        if best < 0:
+            block = direct.block(clock_us, began_us)
+            if block is None:
+                return Taken(0, 0, 0.0, (), clock_us())
+            assert block.y is not None  # noqa: S101  (a plain message changes no step)
+            decided = self.decide(block, block.y, block.took_us, arrived_us)
+            return Taken(len(block.y), block.dt_us, block.took_us, decided, clock_us())
+        ended_us = clock_us()
+        took_us = ended_us - began_us
+        assert isinstance(self._binner, Binner)  # noqa: S101
+        first, _, _, n = self._binner.placed()
+        dt_us = n * self._binner.dt_us
+        self._stepped(1, took_us)
+        decisions = deciding.decide_one(
+            (first + 1) * dt_us,
+            dt_us,
+            best,
+            direct.scores,
+            took_us,
+            ended_us - arrived_us,
+            self.counters,
+        )
+        return Taken(1, dt_us, took_us, decisions, ended_us)
+
+    def _stepped(self, bins: int, took_us: float) -> None:
+        if self._on_steps is not None:
+            self._on_steps(bins, took_us)
+        counters = self.counters
+        before = counters.steps
+        counters.steps += bins
+        if before // _CHECK_STEPS != counters.steps // _CHECK_STEPS:
+            self._check_finite()
 
     def close(self) -> Iterator[Block]:
         """Yield the bins that are still open, up to that of the last event."""
@@ -290,15 +364,10 @@ class Pipeline:
         Raises:
             EngineError: the network left the finite numbers.
         """
-        bins, counters, dt_us = len(y), self.counters, block.dt_us
-        if self._on_steps is not None:
-            self._on_steps(bins, took_us)
-        before = counters.steps
-        counters.steps += bins
-        if before // _CHECK_STEPS != counters.steps // _CHECK_STEPS:
-            self._check_finite()
+        bins, dt_us = len(y), block.dt_us
+        self._stepped(bins, took_us)
         return self.deciding.decide(
-            y, block.first * dt_us, dt_us, took_us / bins, arrived_us, counters
+            y, block.first * dt_us, dt_us, took_us / bins, arrived_us, self.counters
         )
 
     def end(self, arrived_us: float) -> Decision | None:

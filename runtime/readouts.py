@@ -13,7 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retempo.runtime.errors import CheckpointError, ConfigError
-from retempo.runtime.mean_kernel import add_bin
+from retempo.runtime.mean_kernel import (
+    WEIGHT,
+    WORTH,
+    Memory,
+    add_bin,
+    new_memory,
+    scores_of,
+    totals_of,
+)
 from retempo.runtime.saved_state import Saved, taken_array, taken_float, within
 
 Scores = NDArray[np.float64]
@@ -65,44 +73,60 @@ class _Bin:
         del saved, labels
 
 
-class _Mean:
+class Mean:
     """The mean since the stream began: as the networks of arXiv 2411.04760 are read."""
 
-    __slots__ = ("_dt_us", "_total", "_weight")
+    __slots__ = ("_dt_us", "_memory")
 
     def __init__(self, dt_us: int, span_us: int) -> None:
         del span_us
         self._dt_us = dt_us
-        self._total: Scores = np.zeros((1, 1))
-        self._weight = 0.0
+        self._memory = new_memory(0)
+
+    def memory(self, labels: int, bin_us: int) -> Memory:
+        """Return what `mean_kernel.add_bin` goes on with: the next bin is of that length.
+
+        It stays the same array from the first bin on, until a saved readout is loaded.
+        """
+        memory = self._memory
+        if not memory[WEIGHT] and len(totals_of(memory)) != labels:
+            memory = self._memory = new_memory(labels)
+        memory[WORTH] = bin_us / self._dt_us
+        return memory
 
     def __call__(self, y: Outputs, bin_us: int) -> Scores:
-        worth = bin_us / self._dt_us
+        """See `Readout`."""
+        memory = self.memory(y.shape[1], bin_us)
         if len(y) == 1:
             # The one bin of a live stream, without the work that many take.
-            if self._total.shape != y.shape:
-                self._total = np.zeros(y.shape)
-            self._weight += worth
-            return add_bin(self._total, y, worth, self._weight)
+            add_bin(memory, y[0])
+            return scores_of(memory)[np.newaxis].copy()
+        worth, total = memory[WORTH], totals_of(memory)
         scores = y.astype(np.float64)
         if worth != 1.0:
             scores *= worth
         # One sum after the other: so they round as they do bin by bin.
-        scores[0] += self._total[0]
+        scores[0] += total
         np.cumsum(scores, axis=0, out=scores)
-        self._total = scores[-1:].copy()
-        weights = self._weight + worth * np.arange(1, len(scores) + 1)[:, np.newaxis]
-        self._weight += worth * len(scores)
+        total[:] = scores[-1]
+        weights = memory[WEIGHT] + worth * np.arange(1, len(scores) + 1)[:, np.newaxis]
+        memory[WEIGHT] += worth * len(scores)
         scores /= weights
         return scores
 
     def save(self) -> Saved:
-        return {"total": self._total.copy(), "weight": self._weight}
+        """See `Readout`."""
+        weight = float(self._memory[WEIGHT])
+        total = totals_of(self._memory) if weight else np.zeros(0)
+        return {"total": total[np.newaxis].copy(), "weight": weight}
 
     def load(self, saved: Saved, labels: int) -> None:
+        """See `Readout`."""
         weight = taken_float(saved, "weight")
-        self._total = taken_array(saved, "total", np.float64, (1, labels if weight else 1)).copy()
-        self._weight = weight
+        total = taken_array(saved, "total", np.float64, (1, labels if weight else None))
+        self._memory = new_memory(total.shape[1])
+        totals_of(self._memory)[:] = total[0]
+        self._memory[WEIGHT] = weight
 
 
 class _Leaky:
@@ -173,7 +197,7 @@ class _Window:
 
 
 READOUTS: dict[str, Callable[[int, int], Readout]] = {
-    "mean": _Mean,
+    "mean": Mean,
     "bin": _Bin,
     "leaky": _Leaky,
     "window": _Window,

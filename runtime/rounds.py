@@ -16,6 +16,7 @@ from retempo.runtime.feed_stream import FeedStream, Waiting
 from retempo.runtime.overload import Delay, Rung, govern
 from retempo.runtime.recorder import Nobody, Recorder
 from retempo.runtime.sparse_bins import Block
+from retempo.sensors.wire_header import Glance
 
 # Over how long the share of busy time is taken.
 _BUSY_US = 250_000
@@ -97,6 +98,37 @@ class Rounds:
         stream.waiting.append(message)
         self._ready[stream.name] = stream
 
+    def at_once(self, stream: FeedStream, payload: bytes, seen: Glance, arrived_us: float) -> bool:
+        """Step a stream's next message ahead of all turns, if it is plain and nothing waits.
+
+        It takes less than to let it wait. False where it is to wait: nothing has happened then.
+        A stream that is falling behind lets its messages wait, so that its policy can choose.
+        """
+        if stream.waiting or stream.blocks is not None or self._recorder.keeps_frames:
+            return False
+        overload, t_end_us = self._deployment.overload, seen.t_end_us
+        if (
+            overload.policy != "block"
+            and stream.delay.behind_us(arrived_us, t_end_us) > overload.behind_us / 2
+        ):
+            return False
+        try:
+            taken = stream.pipeline.plain(
+                payload, seen.count, seen.t_start_us, t_end_us, arrived_us
+            )
+            if taken is None:
+                return False
+            bins, dt_us, took_us, decisions, now_us = taken
+            stream.timings.note(dt_us, bins, took_us, decisions)
+            for decision in decisions:
+                self._publish(decision)
+        except Exception as error:  # noqa: BLE001  (one bad stream must not end the others)
+            self._fail([stream], error)
+            return True
+        self._busy.add(arrived_us, now_us)
+        self._govern(stream, t_end_us, now_us)
+        return True
+
     def remove(self, stream: FeedStream) -> None:
         """Forget a stream; what of it waits is not received."""
         self._ready.pop(stream.name, None)
@@ -175,7 +207,9 @@ class Rounds:
         if not stream.waiting:
             self._ready.pop(stream.name, None)
         self._outcome.stepped(stream, message)
-        self._govern(stream, message)
+        if not message.ends:
+            reached_us = stream.pipeline.told_us(message.chunk.t_end_us)
+            self._govern(stream, reached_us, self._deployment.clock_us())
 
     def _begin(self, stream: FeedStream) -> None:
         """Begin the next message; what is to be shed goes first, as one message without events."""
@@ -232,15 +266,11 @@ class Rounds:
         except Exception as error:  # noqa: BLE001
             self._fail([stream], error)
 
-    def _govern(self, stream: FeedStream, message: Waiting) -> None:
+    def _govern(self, stream: FeedStream, reached_us: int, now_us: float) -> None:
         overload = self._deployment.overload
-        if message.ends:
-            return
-        now_us = self._deployment.clock_us()
         if stream.pipeline.counters.jumps != stream.jumps:
             # Where the stream's time stands to the host's is to be seen anew.
             stream.delay, stream.jumps = Delay(), stream.pipeline.counters.jumps
-        reached_us = stream.pipeline.told_us(message.chunk.t_end_us)
         behind_us = stream.delay.stepped(now_us, reached_us)
         if not stream.waiting:
             behind_us = 0.0

@@ -35,11 +35,10 @@ class Timings:
         if bins:
             self.dt_us = dt_us
             self.step.add(took_us / bins, bins)
-        self.decisions += len(decisions)
         for decision in decisions:
+            self.decisions += 1
             self.decision.add(decision.latency_us)
-        if decisions:
-            self.scores = decisions[-1].scores
+            self.scores = decision.scores
 
     def note_shed(self, reason: str, events: int) -> None:
         """Take note of events that were dropped on purpose."""

@@ -55,10 +55,33 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
     clock: Clock
 
 
+class Glance(msgspec.Struct, frozen=True, gc=False):
+    """A header whose claims are still to be compared with what is known of its stream.
+
+    A live message says what the one before has said, but for a few numbers: to compare takes a
+    third of the time that it takes to check. What does not compare is to be read by
+    `decode_header`, which tells what is wrong.
+    """
+
+    v: int
+    kind: Kind
+    stream: str
+    epoch: int
+    sequence: int
+    geometry: msgspec.Raw
+    count: int
+    t_start_us: Time
+    t_end_us: Time
+    sent: int
+    lost: int
+    clock: Clock
+
+
 class _Version(msgspec.Struct):
     v: int
 
 
+_GLANCE = msgspec.msgpack.Decoder(Glance)
 _HEADER = msgspec.msgpack.Decoder(Header)
 _VERSION = msgspec.msgpack.Decoder(_Version)
 # A hostile header can nest deeper than the interpreter's stack, or name keys that are no UTF-8.
@@ -87,6 +110,17 @@ def decode_header(frame: Buffer) -> Header:
     if header.v != VERSION:
         raise WireError(f"the message is of version {header.v}, expected {VERSION}")
     return header
+
+
+def glance(frame: Buffer) -> Glance | None:
+    """Read a header of this version, but for its limits; None where it is none."""
+    if len(frame) > MAX_HEADER_BYTES:
+        return None
+    try:
+        seen = _GLANCE.decode(frame)
+    except _DECODE_ERRORS:
+        return None
+    return seen if seen.v == VERSION else None
 
 
 def check_name(stream: str) -> None:

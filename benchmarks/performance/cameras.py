@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from retempo.demo.assets import DemoRecording
 from retempo.runtime.clock import host_clock_us
+from retempo.runtime.daemon import COPIED_BYTES
 from retempo.runtime.decision import Decision
 from retempo.runtime.deployment import Deployment
 from retempo.runtime.event_log import EventLog
@@ -67,7 +68,7 @@ def _showing(film: Film, name: str, epoch: int, geometry: Geometry) -> _Showing:
     at, frames = Cursor(name, geometry, epoch), []
     opening = encode_message("open", no_events(geometry, 0), at)
     for kind, piece in zip(film.kinds, film.pieces, strict=True):
-        frames.append(encode_message(kind, piece, at))
+        frames.append(as_received(encode_message(kind, piece, at)))
         if kind == "events":
             at = at.after(piece)
     return _Showing(film, name, opening, frames)
@@ -119,6 +120,11 @@ def film_of(number: int, recording: DemoRecording, slice_us: int, geometry: Geom
     kinds: tuple[Kind, ...] = (*(["events"] * len(pieces)), "end")  # type: ignore[list-item]
     last_us = due[-1]
     return Film(number, recording.label, zero_us, (*due, last_us), kinds, (*pieces, end))
+
+
+def as_received(frames: Frames) -> Frames:
+    """Return a message as the daemon's socket hands it on: what is short as bytes."""
+    return [bytes(frame) if len(frame) <= COPIED_BYTES else frame for frame in frames]
 
 
 def pinned() -> Callable[[], None]:

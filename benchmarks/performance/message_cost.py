@@ -17,7 +17,7 @@ from itertools import islice
 
 import numpy as np
 
-from benchmarks.performance.cameras import Film, film_of, pinned
+from benchmarks.performance.cameras import Film, as_received, film_of, pinned
 from benchmarks.performance.results import spread
 from retempo.demo.assets import load_model, load_recordings
 from retempo.runtime.decision import Decision, encode_json
@@ -124,7 +124,7 @@ def _messages(film: Film, name: str, epoch: int, deployment: Deployment) -> list
     at = Cursor(name, deployment.geometry, epoch)
     found = [encode_message("open", no_events(at.geometry, 0), at)]
     for kind, piece in zip(film.kinds, film.pieces, strict=True):
-        found.append(encode_message(kind, piece, at))
+        found.append(as_received(encode_message(kind, piece, at)))
         if kind == "events":
             at = at.after(piece)
     return found

@@ -57,6 +57,9 @@ class CountingPipeline:
         if final is not None:
             yield final
 
+    def plain(self, *message: object) -> None:
+        """Nothing is: each message is taken as a chunk."""
+
     def take(self, chunk: EventChunk) -> Iterator[Block]:
         if self._stream == "bad":
             raise ValueError("this stream is bad")

@@ -21,7 +21,7 @@ from retempo.runtime.event_log import EventLog
 from retempo.runtime.feed import WINDOW, Credit, Reply
 from retempo.runtime.feed_server import Delivery, FeedServer
 from retempo.runtime.layout import geometry_of, layout_of
-from retempo.runtime.mean_kernel import add_bin, add_bin_numpy
+from retempo.runtime.mean_kernel import WORTH, add_bin, add_bin_numpy, new_memory
 from retempo.runtime.pipeline import Pipeline
 from retempo.runtime.sparse_bins import with_zeros
 from retempo.sensors.events import EventChunk
@@ -185,13 +185,18 @@ def test_one_turn_is_enough_for_a_message_that_closes_one_bin() -> None:
 @given(seeds, st.sampled_from([1.0, 2.0, 0.5]))
 def test_the_mean_of_a_bin_is_that_of_numpy(seed: int, worth: float) -> None:
     rng = np.random.default_rng(seed)
-    ours, plain = np.zeros((1, 7)), np.zeros((1, 7))
-    weight = 0.0
-    for y in rng.normal(size=(20, 1, 7)).astype(np.float32):
-        weight += worth
-        mean = add_bin(ours, y, worth, weight)
-        np.testing.assert_array_equal(mean, add_bin_numpy(plain, y, worth, weight))
-    np.testing.assert_array_equal(ours, plain)
+    ours, plain = new_memory(7), new_memory(7)
+    ours[WORTH] = plain[WORTH] = worth
+    for y in rng.normal(size=(20, 7)).round(1).astype(np.float32):
+        assert add_bin(ours, y) == add_bin_numpy(plain, y)
+        np.testing.assert_array_equal(ours, plain)
+
+
+@given(st.lists(st.sampled_from([np.nan, -1.0, 0.0, 1.0, np.inf, -np.inf]), min_size=1))
+def test_the_best_label_is_that_of_argmax_whatever_the_scores_are(y: list[float]) -> None:
+    ours, plain = new_memory(len(y)), new_memory(len(y))
+    ours[WORTH] = plain[WORTH] = 1.0
+    assert add_bin(ours, np.array(y, np.float32)) == add_bin_numpy(plain, np.array(y, np.float32))
 
 
 @pytest.mark.parametrize("spec", [GRID, CHANNELS])

@@ -1,10 +1,11 @@
 """Which streams are open and what becomes of each message: no socket, a clock by hand."""
 
+import math
 from dataclasses import replace
 
 import pytest
 
-from retempo.runtime.feed import Credit, Ended, Refusal, Rejection
+from retempo.runtime.feed import CREDIT_US, Credit, Ended, Refusal, Rejection
 from retempo.sensors.geometry import ChannelGeometry, Geometry
 from retempo.sensors.wire import Cursor, encode_message
 from retempo.sensors.wire_header import Kind
@@ -163,7 +164,25 @@ def test_what_a_full_peer_was_to_be_told_is_told_later() -> None:
     bench.delivery[ME] = "sent"
     bench.take()
     bench.server.acknowledge()
+    assert bench.take() == []
+    bench.now_us += CREDIT_US
+    bench.server.acknowledge()
     assert bench.take() == [(ME, Credit(1, "a", 1, 0, 8))]
+
+
+def test_credits_go_out_together_once_in_a_while_and_at_once_after_a_rest() -> None:
+    bench, at = opened()
+    assert bench.server.owes_in_us() == math.inf
+    bench.take()
+    for k, (now_us, told) in enumerate([(9e6, 0), (9e6 + 10, None), (9e6 + CREDIT_US, 2)]):
+        bench.now_us = now_us
+        piece = events([10 + k])
+        bench.receive(ME, encode_message("events", piece, at))
+        at = at.after(piece)
+        bench.server.acknowledge()
+        assert bench.take() == ([] if told is None else [(ME, Credit(1, "a", 1, told, 8))])
+        rest_us = CREDIT_US - 10.0 if told is None else math.inf
+        assert bench.server.owes_in_us() == rest_us
 
 
 def test_a_stream_that_fails_is_closed_with_the_reason_and_the_others_go_on() -> None:
