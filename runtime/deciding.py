@@ -93,31 +93,31 @@ class Deciding:
         t_us: int,
         dt_us: int,
         best: int,
-        scores: NDArray[np.float64],
+        scores: list[float],
         step_us: float,
         latency_us: float,
         counters: Counters,
-    ) -> Sequence[Decision]:
+    ) -> Decision | None:
         """Do as `decide` for one bin that `readout` has read already: that of a live message.
 
         Args:
             t_us: where it ends, event time.
             dt_us: its length.
             best: the label of the highest score.
-            scores: `(labels,)`; they are copied.
+            scores: of every label.
             step_us: as of `decide`.
             latency_us: since the events arrived.
             counters: as of `decide`.
         """
-        by, every, listed = self.by, self._every, scores.tolist()
-        self._last = by, t_us, dt_us, listed, step_us
+        by, every = self.by, self._every
+        self._last = by, t_us, dt_us, scores, step_us
         if every != "bin" and (
             every == "end"
             or (every == "change" and by.labels[best] == self._label)
             or (isinstance(every, int) and t_us // every == (t_us - dt_us) // every)
         ):
-            return ()
-        return (self._decision(by, t_us, dt_us, best, listed, step_us, latency_us, counters),)
+            return None
+        return self._decision(by, t_us, dt_us, best, scores, step_us, latency_us, counters)
 
     def final(self, arrived_us: float, counters: Counters) -> Decision | None:
         """Return the last decision, None for a stream of which no bin was stepped."""

@@ -54,12 +54,12 @@ class Direct:
     """The binner and the state of one stream as one job."""
 
     def __init__(self, binner: Binner, state: SparseState) -> None:
-        self._binner, self._state = binner, state
+        self.binner, self.state = binner, state
         self._tuning: object = None
         self._ys = state.ys
         self._call = ENTRY.call
-        self._guard: Guard | None = None
-        self._readout: Readout | None = None
+        self.guard: Guard | None = None
+        self.readout: Readout | None = None
         self._memory: Memory | None = None
         # Of the last bin that a mean has read, `(labels,)`; see `read`.
         self.scores: Memory = _NO_SCORES
@@ -81,7 +81,7 @@ class Direct:
 
     def serves(self, binner: object, state: EngineState) -> bool:
         """Whether it is the job of these two."""
-        return self._binner is binner and self._state is state
+        return self.binner is binner and self.state is state
 
     def take(self, chunk: EventChunk, clock_us: Callable[[], float]) -> Iterator[Block]:
         """Yield the blocks that a message closes, as `Binner.feed` does, but stepped.
@@ -96,11 +96,11 @@ class Direct:
             EngineError: the bins are none of the engine's.
         """
         if chunk.lost:
-            self._binner.lose(chunk.lost)
+            self.binner.lose(chunk.lost)
         return self._blocks(chunk, clock_us)
 
     def _blocks(self, chunk: EventChunk, clock_us: Callable[[], float]) -> Iterator[Block]:
-        job, state, packet = self._job, self._state, chunk.packet
+        job, state, packet = self._job, self.state, chunk.packet
         assert packet is not None  # noqa: S101
         how, more = BEGIN, True
         while more:
@@ -116,10 +116,8 @@ class Direct:
                 yield block
 
     def read_by(self, guard: Guard | None, readout: Readout) -> None:
-        """Let `take_plain` ask a guard, and read bins by a readout where that is the mean."""
-        if guard is self._guard and readout is self._readout:
-            return
-        job, self._guard, self._readout = self._job, guard, readout
+        """Let `take_plain` ask a guard, and read a bin by a readout where that is the mean."""
+        job, self.guard, self.readout = self._job, guard, readout
         job[AT_GUARD] = 0 if guard is None else guard.address
         self._memory, job[AT_MEAN] = None, 0
         if isinstance(readout, Mean):
@@ -140,7 +138,7 @@ class Direct:
             How many bins it has closed, see `read` and `block`; -1 where it is not plain and
             nothing has happened.
         """
-        state = self._state
+        state = self.state
         if state.tuning is not self._tuning or state.ys is not self._ys:
             self._tune()
         return take_message(
@@ -156,7 +154,7 @@ class Direct:
 
     def block(self, clock_us: Callable[[], float], began_us: float) -> Block | None:
         """Return what the last call, which began at `began_us`, has closed."""
-        job, binner, more = self._job, self._binner, self._job[MORE] == 1
+        job, binner, more = self._job, self.binner, self._job[MORE] == 1
         if not job[STEPS]:
             return binner.taken(more)
         first, bins, _, n = binner.placed()
@@ -167,22 +165,22 @@ class Direct:
 
     def _go_on(self, bins: int) -> None:
         """Step what is left of a block: the engine asks for its plan of silence."""
-        job, memory = self._job, self._state.memory
+        job, memory = self._job, self.state.memory
         lists = (job[STARTS], job[INPUTS], job[VALUES], job[YS])
         while (done := job[RESULT]) != bins:
             if done == BAD_BINS:
                 raise EngineError("a binner listed inputs that there are not; please report this")
-            memory.plan(self._state.tuning.plan)
+            memory.plan(self.state.tuning.plan)
             job[RESULT] = self._call(job[AT_STATE], *lists, done, bins)
 
     def _tune(self) -> None:
-        state = self._state
+        state = self.state
         if len(state.ys) < self._most_bins:
             state.ys = np.zeros((self._most_bins, state.y.shape[1]), np.float32)
         self._tuning, self._ys = state.tuning, state.ys
         self._job[STEP_US], self._job[YS] = state.resolution.dt_us, id(state.ys)
-        if isinstance(self._readout, Mean):
-            self._readout.memory(self._job[LABELS], self._job[STEP_US])
+        if isinstance(self.readout, Mean):
+            self.readout.memory(self._job[LABELS], self._job[STEP_US])
 
 
 def direct_of(engine: Engine, binner: object, state: EngineState) -> Direct | None:

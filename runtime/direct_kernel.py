@@ -10,7 +10,7 @@ import numpy as np
 from numba import njit
 from numba.np.numpy_support import carray
 
-from retempo.runtime.binning import NO_BIN, Counts
+from retempo.runtime.binning import LATEST, NO_BIN, Counts
 from retempo.runtime.engines.sparse.views import data_of
 from retempo.runtime.guard_kernel import SLOTS, pass_plainly, span_of
 from retempo.runtime.mean_kernel import TOTALS, add_bin
@@ -24,6 +24,7 @@ from retempo.runtime.window_table import (
     GATHER,
     MOST_BINS,
     POSITION,
+    SILENCE,
     STARTED,
     T_END,
     TARGET,
@@ -111,7 +112,8 @@ def take_message(
         room = at_job + 8 * RESULT, at_job + 8 * EXCEPTION
         lists = j[STARTS], j[INPUTS], j[VALUES]
         call_entry(j[AT_ENTRY], *room, j[AT_STATE], *lists, j[YS], begin, closed)
-        if how == IF_PLAIN and closed == 1 and j[RESULT] == 1 and j[AT_MEAN]:
+        alone = closed == 1 and j[RESULT] == 1 and not j[MORE]
+        if how == IF_PLAIN and alone and j[AT_MEAN]:
             labels = j[LABELS]
             memory = carray(pointer(j[AT_MEAN]), (TOTALS + 2 * labels,), np.float64)
             y = carray(pointer(data_of(j[YS])), (labels,), np.float32)
@@ -136,8 +138,11 @@ def _is_plain(
         if worst > 1:
             return False
     first_us, low_us, high_us = span_of(raw, count, t_start_us)
-    top_us = max(high_us, t_end_us) if count else t_end_us
-    if top_us // t[DT] - t[FIRST] >= t[MOST_BINS]:
+    top = (max(high_us, t_end_us) if count else t_end_us) // t[DT]
+    if top - t[FIRST] >= t[MOST_BINS]:
+        return False
+    # Behind a silence that is too long there is a gap, and with it another block.
+    if t[LATEST] == NO_BIN or top - t[LATEST] > t[SILENCE]:
         return False
     if j[AT_GUARD] == 0:
         return True

@@ -5,7 +5,6 @@ Live and replay are this one pipeline; they differ in who feeds it and in the cl
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import NamedTuple
 
 from retempo.exporters.resolution import Resolution
 from retempo.runtime.binner import Binner
@@ -31,16 +30,9 @@ from retempo.sensors.filters import Chain
 _CHECK_STEPS = 256
 
 OnSteps = Callable[[int, float], None]
-
-
-class Taken(NamedTuple):
-    """What came of a message: bins of `dt_us` that took `took_us`, by `at_us` on the clock."""
-
-    bins: int
-    dt_us: int
-    took_us: float
-    decisions: Sequence[Decision]
-    at_us: float
+# What came of a message: how many bins, their length, how long they took, what was decided in them,
+# and when that was, on the clock.
+Taken = tuple[int, int, float, Sequence[Decision], float]
 
 
 class Pipeline:
@@ -166,39 +158,40 @@ class Pipeline:
         Raises:
             EngineError: the network left the finite numbers.
         """
-        guard, deciding, clock_us = self.guard, self.deciding, self._clock_us
-        direct = None if self._chain is not None else self._direct_now()
-        if direct is None or (guard is not None and guard.holds):
+        direct, binner, guard = self._direct, self._binner, self.guard
+        if direct is None or direct.binner is not binner or direct.state is not self.state:
+            direct = self._direct_now()
+        if direct is None or self._chain is not None or (guard is not None and guard.holds):
             return None
-        direct.read_by(guard, deciding.readout)
+        deciding, clock_us = self.deciding, self._clock_us
+        if direct.readout is not deciding.readout or direct.guard is not guard:
+            direct.read_by(guard, deciding.readout)
         began_us = clock_us()
-        closed = direct.take_plain(payload, count, t_start_us, t_end_us)
-        if closed < 0:
+        if direct.take_plain(payload, count, t_start_us, t_end_us) < 0:
             return None
         best = direct.read()
         if best < 0:
-            block = direct.block(clock_us, began_us)
-            if block is None:
-                return Taken(0, 0, 0.0, (), clock_us())
-            assert block.y is not None  # noqa: S101  (a plain message changes no step)
-            decided = self.decide(block, block.y, block.took_us, arrived_us)
-            return Taken(len(block.y), block.dt_us, block.took_us, decided, clock_us())
+            return self._long_plain(direct, began_us, arrived_us)
         ended_us = clock_us()
         took_us = ended_us - began_us
-        assert isinstance(self._binner, Binner)  # noqa: S101
-        first, _, _, n = self._binner.placed()
-        dt_us = n * self._binner.dt_us
+        first, _, _, n = direct.binner.placed()
+        dt_us = n * direct.binner.dt_us
         self._stepped(1, took_us)
-        decisions = deciding.decide_one(
-            (first + 1) * dt_us,
-            dt_us,
-            best,
-            direct.scores,
-            took_us,
-            ended_us - arrived_us,
-            self.counters,
+        since_us, scores = ended_us - arrived_us, direct.scores.tolist()
+        decision = deciding.decide_one(
+            (first + 1) * dt_us, dt_us, best, scores, took_us, since_us, self.counters
         )
-        return Taken(1, dt_us, took_us, decisions, ended_us)
+        return 1, dt_us, took_us, (decision,) if decision else (), ended_us
+
+    def _long_plain(self, direct: Direct, began_us: float, arrived_us: float) -> Taken:
+        """Decide what a plain message has closed: no bin, or many of them."""
+        block = direct.block(self._clock_us, began_us)
+        if block is None:
+            return 0, 0, 0.0, (), self._clock_us()
+        if block.more or block.y is None:
+            raise EngineError("a plain message closed more than a block; please report this")
+        decisions = self.decide(block, block.y, block.took_us, arrived_us)
+        return len(block.y), block.dt_us, block.took_us, decisions, self._clock_us()
 
     def _stepped(self, bins: int, took_us: float) -> None:
         if self._on_steps is not None:
