@@ -10,28 +10,24 @@ Exit status 1 if not.
 
 import argparse
 import json
-import os
-import platform
 import random
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from itertools import count, cycle
 from pathlib import Path
 from typing import Any
 
 import msgspec
-import numpy as np
 import zmq
 
+from benchmarks.fuzzing.broken_messages import KINDS, Valid, raw_bytes
+from benchmarks.fuzzing.wire_results import Results, page
 from retempo.demo.assets import MODEL, RECORDINGS
 from retempo.runtime.decision import Decision
 from retempo.runtime.publisher import Sender
@@ -41,12 +37,10 @@ from retempo.sensors.files import open_recording
 from retempo.sensors.pieces import no_events
 from retempo.sensors.wire import Cursor, encode_message
 
-GROWTH_MB = 32.0
 TIMEOUT_S = 60.0
 GOOD_RECORDINGS = 3
 # A raw connection for so many broken messages.
 RAW_EVERY = 200
-GREETING = b"\xff" + bytes(8) + b"\x7f\x03\x00" + b"NULL".ljust(20, b"\0") + bytes(32)
 
 CONFIG = f"""
 model = {json.dumps(str(MODEL))}
@@ -57,133 +51,6 @@ bind = "tcp://127.0.0.1:*"
 [decisions]
 bind = "tcp://127.0.0.1:*"
 """
-
-Frames = list[bytes]
-
-
-@dataclass(frozen=True)
-class Valid:
-    """Well-formed messages of a stream, as what is broken begins."""
-
-    header: dict[str, Any]
-    payload: bytes
-
-    def message(self, **values: Any) -> Frames:
-        return [msgspec.msgpack.encode(self.header | values), self.payload]
-
-
-def cut(rng: random.Random, valid: Valid, _number: int) -> Frames:
-    frames = valid.message()
-    which = rng.randrange(2)
-    frames[which] = frames[which][: rng.randrange(len(frames[which]))]
-    return frames
-
-
-def empty(rng: random.Random, valid: Valid, _number: int) -> Frames:
-    header, payload = valid.message()
-    return rng.choice([[b""], [b"", b""], [b"", payload], [header, b""], [header], [b""] * 40])
-
-
-def noise(rng: random.Random, _valid: Valid, _number: int) -> Frames:
-    return [rng.randbytes(rng.randrange(400)) for _ in range(rng.randrange(1, 4))]
-
-
-def flipped(rng: random.Random, valid: Valid, _number: int) -> Frames:
-    frames = [bytearray(frame) for frame in valid.message()]
-    for _ in range(rng.randrange(1, 5)):
-        frame = rng.choice(frames)
-        frame[rng.randrange(len(frame))] ^= 1 << rng.randrange(8)
-    return [bytes(frame) for frame in frames]
-
-
-def miscounted(rng: random.Random, valid: Valid, _number: int) -> Frames:
-    events = valid.header["count"]
-    wrong = [0, events - 1, events + 1, 2**31, 2**61, 2**63 // 7 + 1, 2**64 // 7 + 1, -1]
-    return valid.message(count=rng.choice(wrong))
-
-
-def of_any_value(rng: random.Random, valid: Valid, _number: int) -> Frames:
-    values: list[Any] = [
-        None,
-        True,
-        -1,
-        2**63,
-        2**64 - 1,
-        1.5,
-        float("nan"),
-        "",
-        "x" * 300,
-        b"x",
-        [],
-        {},
-    ]
-    return valid.message(**{rng.choice(list(valid.header)): rng.choice(values)})
-
-
-def into_an_open_stream(rng: random.Random, valid: Valid, number: int) -> Frames:
-    """The header is right, the payload anything: addresses outside the sensor, odd polarities."""
-    size = len(valid.payload)
-    payload = bytearray(rng.randbytes(size))
-    if rng.random() < 0.5:
-        polarities = valid.header["count"]
-        payload[size - polarities :] = bytes(rng.choices((0, 1), k=polarities))
-    header = valid.header | {"stream": "open", "sequence": number}
-    return [msgspec.msgpack.encode(header), bytes(payload)]
-
-
-KINDS: dict[str, Callable[[random.Random, Valid, int], Frames]] = {
-    "cut short": cut,
-    "empty or too many frames": empty,
-    "random bytes": noise,
-    "bits flipped": flipped,
-    "count is not the payload's": miscounted,
-    "a value of another type": of_any_value,
-    "random payload, stream open": into_an_open_stream,
-}
-
-
-@dataclass
-class Results:
-    """What was sent, and what the daemon said of it at its end."""
-
-    sent: Counter[str] = field(default_factory=Counter)
-    frames: int = 0
-    raw: int = 0
-    good_messages: int = 0
-    good_runs: int = 0
-    decisions: int = 0
-    differing: int = 0
-    before_mb: float = 0.0
-    after_mb: float = 0.0
-    seconds: float = 0.0
-    exit_code: int = 0
-    totals: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def rejected(self) -> int:
-        """How many of the broken messages changed nothing."""
-        return sum(int(self.totals[key]) for key in ("malformed", "refused", "duplicates"))
-
-    @property
-    def findings(self) -> list[str]:
-        """What should not be."""
-        expected = sum(self.sent.values()) + self.good_messages
-        checks = {
-            f"exit code {self.exit_code}": self.exit_code == 0,
-            f"{self.differing} good runs decided otherwise": self.differing == 0,
-            "no good run ended beside the fuzz": self.good_runs > 0,
-            f"{self.totals['messages']} messages counted, {expected} sent": (
-                self.totals["messages"] == expected
-            ),
-            f"{self.totals['failed']} streams failed": self.totals["failed"] == 0,
-            f"{self.totals['door']['handshake_failures']} of {self.raw} raw connections counted": (
-                self.totals["door"]["handshake_failures"] == self.raw
-            ),
-            f"memory grew by {self.after_mb - self.before_mb:.0f} MiB": (
-                self.after_mb - self.before_mb < GROWTH_MB
-            ),
-        }
-        return [text for text, holds in checks.items() if not holds]
 
 
 def resident_mb(pid: int) -> float:
@@ -254,20 +121,6 @@ class Good:
 
 def _essence(d: Decision) -> tuple[Any, ...]:
     return d.stream, d.sequence, d.t_us, d.label, tuple(d.scores), str(d.counters), d.final
-
-
-def raw_bytes(rng: random.Random, port: int) -> None:
-    """Say something that is no ZMTP, or the beginning of it, and go."""
-    said = rng.choice(
-        [
-            rng.randbytes(rng.randrange(1, 200)),
-            b"GET / HTTP/1.1\r\n\r\n",
-            GREETING[: rng.randrange(len(GREETING))],
-            GREETING + rng.randbytes(rng.randrange(1, 100)),
-        ]
-    )
-    with socket.create_connection(("127.0.0.1", port), TIMEOUT_S) as sock, suppress(OSError):
-        sock.sendall(said)
 
 
 def send_broken(feed: str, frames: int, seed: int, results: Results) -> None:
@@ -341,44 +194,6 @@ def fuzz(frames: int, seed: int) -> Results:
         results.exit_code = process.wait(TIMEOUT_S)
         results.totals = json.loads(log.read_text().splitlines()[-1])
     return results
-
-
-def page(results: Results, command: str) -> str:
-    """Return the results as a page."""
-    totals = results.totals
-    rows = {f"sent: {name}": number for name, number in sorted(results.sent.items())}
-    rows |= {
-        "frames sent": results.frames,
-        "messages that the daemon counted": totals["messages"],
-        "rejected as malformed": totals["malformed"],
-        "refused, of a stream that is not open": totals["refused"],
-        "duplicates": totals["duplicates"],
-        "raw connections": results.raw,
-        "of those counted as failed handshakes": totals["door"]["handshake_failures"],
-        "good runs beside it": results.good_runs,
-        "their decisions": results.decisions,
-        "good runs decided otherwise": results.differing,
-    }
-    made = (
-        f"Python {platform.python_version()}, numpy {np.__version__}, libzmq {zmq.zmq_version()}, "
-        f"{os.cpu_count()} cores; {results.seconds:,.0f} s."
-    )
-    lines = [
-        "# Broken messages against a live daemon",
-        "",
-        f"    {command}",
-        "",
-        made,
-        "",
-        "| what | count |",
-        "|---|---|",
-        *(f"| {name} | {number:,} |" for name, number in rows.items()),
-        f"| resident memory before, MiB | {results.before_mb:,.1f} |",
-        f"| resident memory after, MiB | {results.after_mb:,.1f} |",
-        "",
-        *(f"Not as it should be: {finding}." for finding in results.findings),
-    ]
-    return "\n".join(lines).rstrip()
 
 
 def main() -> None:

@@ -2,9 +2,10 @@
 
     python -m benchmarks.gpu_check [MODEL.onnx]
 
-Parity with the engine `onnx`, that capture leaves a state as it was, switching under way, and step
-times against the engines of the CPU. Exits with 1 if anything fails. Where there is no GPU it says
-so in one line and exits with 0. Either way it writes docs/results/gpu.md.
+Parity with the engine `onnx`, that capture leaves a state as it was, switching under way, what
+`auto` makes of it, and step times against the engines of the CPU. Exits with 1 if anything fails.
+Where there is no GPU it says so in one line and exits with 0. Either way it writes
+docs/results/gpu.md.
 """
 
 import subprocess
@@ -20,6 +21,7 @@ from retempo.demo.assets import MODEL
 from retempo.exporters.step_model import StepModel, load_step
 from retempo.runtime.engine import Engine, EngineState, Vector
 from retempo.runtime.engines import load_engine
+from retempo.runtime.engines.auto import compare
 from retempo.runtime.engines.cuda import CudaEngine
 from retempo.runtime.errors import EngineError
 
@@ -136,11 +138,26 @@ def graphs_help(gpu: Engine, cpu: Engine) -> str:
     return f"a step with a graph takes {ratio:.2f} of one without"
 
 
+def auto_measures_it(gpu: Engine, cpu: Engine) -> str:
+    """Let `auto` choose: `cuda` takes part, and is taken only where it is the fastest.
+
+    Raises:
+        AssertionError: it was left out, or taken although another is faster.
+    """
+    del cpu
+    choice = compare(gpu.model, gpu.resolution)
+    assert "cuda" in choice.step_us, f"auto leaves it out: {choice.left_out.get('cuda')}"
+    fastest = min(choice.step_us, key=choice.step_us.__getitem__)
+    assert choice.engine.name != "cuda" or fastest == "cuda", f"{fastest} is faster"
+    return f"auto takes {choice.engine.name}: {choice.why}"
+
+
 CHECKS: dict[str, Callable[[Engine, Engine], str]] = {
     "one step from equal states": one_step_parity,
     "capture": capture_keeps_state,
     "switching": switching,
     "graphs": graphs_help,
+    "auto": auto_measures_it,
 }
 
 

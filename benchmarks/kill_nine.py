@@ -14,23 +14,20 @@ import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import numpy as np
 
+from benchmarks.kill_results import Result, table
+from benchmarks.lives import Collector, Essence, Key, uninterrupted
 from benchmarks.resending import ResendingSender
 from retempo.demo.assets import MODEL
 from retempo.runtime.config import load_config
-from retempo.runtime.deployment import Deployment
 from retempo.runtime.serve_config import ServeConfig
 from retempo.runtime.serving import deployment_of
-from retempo.runtime.subscriber import Decisions
 from retempo.sensors.events import EventChunk
 from retempo.sensors.geometry import GridGeometry
 
@@ -41,9 +38,6 @@ EVENTS = 150
 # Twice as fast as the sensor.
 SPEED = 2.0
 _PATIENCE_S = 60.0
-
-Key = tuple[str, int, int]
-Essence = tuple[int, str, list[float], int, bool, dict[str, int]]
 
 CONFIG = """
 model = "{model}"
@@ -67,21 +61,6 @@ span = "200us"
 folder = "checkpoints"
 every = "{every}"
 """
-
-
-@dataclass
-class Result:
-    """What came of all kills; times in seconds."""
-
-    kills: int = 0
-    mid_checkpoint: int = 0
-    differing: int = 0
-    repeated: int = 0
-    decisions: int = 0
-    sent_again: int = 0
-    ready_s: list[float] = field(default_factory=list)
-    resumed_s: list[float] = field(default_factory=list)
-    answered_s: list[float] = field(default_factory=list)
 
 
 class Daemon:
@@ -113,44 +92,6 @@ class Daemon:
         return code
 
 
-class Collector(threading.Thread):
-    """Receives what one life of the daemon decides, after what was received before."""
-
-    def __init__(self, endpoint: str, after: dict[str, tuple[int, int]]) -> None:
-        super().__init__(daemon=True)
-        self.received: list[tuple[Key, Essence]] = []
-        self.first_s: float | None = None
-        self.last: dict[str, tuple[int, int]] = after
-        self._stopped = False
-        self._decisions = Decisions(endpoint, timeout_s=_PATIENCE_S, after=after)
-
-    def run(self) -> None:
-        """Receive until stopped and nothing more has come."""
-        with self._decisions as decisions:
-            while True:
-                stopped = self._stopped
-                decision = decisions.receive(0.05)
-                if decision is not None:
-                    if self.first_s is None:
-                        self.first_s = time.monotonic()
-                    key = (decision.stream, decision.epoch, decision.sequence)
-                    self.received.append((key, essence(decision)))
-                elif stopped:
-                    break
-            self.last = decisions.last
-
-    def stop(self) -> None:
-        """Take what has arrived, and end."""
-        self._stopped = True
-        self.join()
-
-
-def essence(decision: Any) -> Essence:
-    """Return of a decision what no clock is in."""
-    d = decision
-    return (d.t_us, d.label, list(d.scores), d.dt_us, d.final, dict(d.counters))
-
-
 def chunks_of(geometry: GridGeometry, seed: int, chunks: int = CHUNKS) -> list[EventChunk]:
     """Draw a stream of random events."""
     rng = np.random.default_rng(seed)
@@ -162,16 +103,6 @@ def chunks_of(geometry: GridGeometry, seed: int, chunks: int = CHUNKS) -> list[E
         on = rng.random(EVENTS) < 0.5
         drawn.append(EventChunk(t_us, (k + 1) * CHUNK_US, x=x, y=y, on=on))
     return drawn
-
-
-def uninterrupted(
-    deployment: Deployment, stream: str, epoch: int, chunks: Sequence[EventChunk]
-) -> dict[Key, Essence]:
-    """Decide a stream without a daemon."""
-    pipeline = deployment.open(stream, deployment.geometry)
-    told = [d for chunk in chunks for d in pipeline.feed(chunk, 0.0)]
-    decisions = [d for d in [*told, *pipeline.finish(0.0)] if d is not None]
-    return {(stream, epoch, d.sequence): essence(d) for d in decisions}
 
 
 def write_config(folder: Path, every: str = "20ms", engine: str = "sparse") -> Path:
@@ -277,29 +208,6 @@ def _compare(
         )
     result.decisions += len(found)
     result.sent_again += sum(sender.sent_again for sender in senders)
-
-
-def table(result: Result) -> str:
-    """Return what came of it in Markdown."""
-    lines = ["| measure | value |", "|---|---|"]
-    for name, value in (
-        ("kills", result.kills),
-        ("of them in the midst of writing a checkpoint", result.mid_checkpoint),
-        ("runs whose decisions differ", result.differing),
-        ("decisions received twice", result.repeated),
-        ("decisions compared", result.decisions),
-        ("messages sent again", result.sent_again),
-    ):
-        lines.append(f"| {name} | {value:,} |")
-    for name, times in (
-        ("process started to listening", result.ready_s),
-        ("process started to first decision", result.resumed_s),
-        ("listening to first decision", result.answered_s),
-    ):
-        if times:
-            p50, p99 = np.percentile(times, [50, 99])
-            lines.append(f"| {name}, p50 / p99 | {p50:.3f} s / {p99:.3f} s |")
-    return "\n".join(lines)
 
 
 def main() -> int:

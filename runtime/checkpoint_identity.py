@@ -10,9 +10,8 @@ from retempo.exporters.step_model import StepModel
 from retempo.runtime.checkpoint import Checkpoint, Identity
 from retempo.runtime.checkpoint_folder import CheckpointFolder
 from retempo.runtime.deployment import Deployment
+from retempo.runtime.engines import AUTO
 from retempo.runtime.errors import CheckpointError
-
-AUTO = "auto"
 
 
 def identity_of(deployment: Deployment) -> Identity:

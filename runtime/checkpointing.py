@@ -16,9 +16,10 @@ from retempo.runtime.checkpoint_identity import check_identity, identity_of
 from retempo.runtime.checkpoint_writer import ThreadWriter, Writer
 from retempo.runtime.errors import CheckpointError, RunError
 from retempo.runtime.event_log import EventLog
-from retempo.runtime.feed_server import MAX_STREAMS, FeedServer
+from retempo.runtime.feed_server import FeedServer
 from retempo.runtime.feed_stream import FeedStream
 from retempo.runtime.finished import Finished
+from retempo.runtime.opening import MAX_STREAMS
 from retempo.runtime.stream_saved import load_stream, save_stream
 
 BUDGET_S = 0.002

@@ -32,9 +32,10 @@ from retempo.runtime.feed import (
     Reply,
     encode_reply,
 )
-from retempo.runtime.feed_server import Delivery, FeedServer
+from retempo.runtime.feed_server import FeedServer
 from retempo.runtime.feed_stream import FeedReport
 from retempo.runtime.recorder import Recorder
+from retempo.runtime.replies import Delivery
 from retempo.runtime.security.door import Door
 from retempo.runtime.security.settings import Security
 

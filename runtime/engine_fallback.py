@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from retempo.exporters.step_model import StepModel
     from retempo.runtime.engine import Engine
 
-# `cpu` takes the engine `auto` where `cuda` cannot be had.
+# `cpu` takes what `auto` finds on the CPU where `cuda` cannot be had.
 Fallback = Literal["none", "cpu"]
 
 
@@ -20,6 +20,9 @@ def load_engine_or(
     name: str,
     fallback: Fallback,
     fallen_back: Callable[[str], None] = lambda _: None,
+    *,
+    batch: int = 1,
+    gpu: bool = True,
 ) -> "Engine":
     """Load an engine by name; with `fallback` the CPU's where the GPU's cannot hold the model.
 
@@ -29,6 +32,8 @@ def load_engine_or(
         name: a name in `runtime.engines.ENGINES`.
         fallback: what to do where the engine `cuda` fails.
         fallen_back: told why, if it was done.
+        batch: how many streams are stepped in one call, for `auto` to measure by.
+        gpu: whether `auto` may take one.
 
     Raises:
         EngineError: the engine is unknown, or cannot load the model.
@@ -36,7 +41,7 @@ def load_engine_or(
     from retempo.runtime.engines import load_engine
 
     if name != "cuda":
-        return load_engine(model, resolution, name)
+        return load_engine(model, resolution, name, batch=batch, gpu=gpu)
     try:
         engine = load_engine(model, resolution, name)
         # What is too large for the device shows when a state is laid out there.
@@ -45,7 +50,7 @@ def load_engine_or(
         reason = " ".join(str(error).split())[:300]
         if fallback == "cpu":
             fallen_back(reason)
-            return load_engine(model, resolution, "auto")
+            return load_engine(model, resolution, "auto", batch=batch, gpu=False)
         if isinstance(error, EngineError):
             raise EngineError(f'{reason}; or set [engine] fallback = "cpu"') from error
         raise EngineError(

@@ -69,8 +69,8 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """What steps the network, see `runtime.engines`.
 
     Up to `batch` streams are stepped in one call, for which a due one waits at most `wait`: an
-    engine that works event by event gains nothing by it. With `fallback` cpu the engine `auto` is
-    taken, with a warning, where `cuda` is asked for and cannot be had.
+    engine that works event by event gains nothing by it. With `fallback` cpu what `auto` finds
+    on the CPU is taken, with a warning, where `cuda` is asked for and cannot be had.
     """
 
     name: str = "auto"

@@ -15,6 +15,7 @@ from retempo.runtime.daemon import Chore
 from retempo.runtime.deciding import Every
 from retempo.runtime.deployment import Deployment
 from retempo.runtime.engine_fallback import load_engine_or
+from retempo.runtime.engines import AUTO
 from retempo.runtime.errors import ConfigError
 from retempo.runtime.event_log import EventLog
 from retempo.runtime.feed_server import FeedServer
@@ -93,7 +94,13 @@ def deployment_of(
     coarsens = values.overload.policy == "coarsen"
     ladder = _ladder(model, resolution, config) if coarsens else {}
     engine_name = engine_to_load(config.engine.name, model, checkpoint_folder_of(config, folder))
-    engine = load_engine_or(model, resolution, engine_name, config.engine.fallback, fallen_back)
+    # Who asked for no GPU goes on without the one that a checkpoint was written by.
+    fallback = "cpu" if config.engine.name == AUTO else config.engine.fallback
+    engine = load_engine_or(
+        model, resolution, engine_name, fallback, fallen_back, batch=config.engine.batch
+    )
+    if engine.name == engine_name != config.engine.name:
+        engine.why = "the newest checkpoint of this model was written by it"
     deployment = Deployment(
         engine=engine,
         layout=_layout(model.contract.network.input, config.input.mask),

@@ -127,7 +127,10 @@ def _examine(content: bytes, settings: TrialSettings) -> Outcome:
             "been altered, export it again",
             "numbers",
         )
-    engine = load_engine_or(model, resolution, settings.engine, settings.fallback)
+    # A GPU's driver maps more addresses than the limit on them: `auto` is tried on the CPU.
+    engine = load_engine_or(
+        model, resolution, settings.engine, settings.fallback, gpu=not settings.memory_bytes
+    )
     deploy(engine).warm_up()
     steps = _step(engine)
     return Outcome(sha256=model.sha256, engine=engine.name, steps=steps)

@@ -25,7 +25,8 @@ from retempo.runtime.decision import Decision
 from retempo.runtime.deployment import Deployment
 from retempo.runtime.event_log import EventLog
 from retempo.runtime.feed import Credit, Ended, Reply
-from retempo.runtime.feed_server import Delivery, FeedServer
+from retempo.runtime.feed_server import FeedServer
+from retempo.runtime.replies import Delivery
 from retempo.runtime.slices import slices
 from retempo.sensors.events import EventChunk
 from retempo.sensors.geometry import Geometry

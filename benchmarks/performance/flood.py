@@ -1,23 +1,16 @@
-"""A stream as fast as one asks for: messages made beforehand, sent with their times moved on.
-
-What a message costs its sender is a header of a hundred bytes and the socket; the payload holds
-times from the header's start on, so that it is the same however late it is sent.
-"""
+"""A stream as fast as one asks for, of messages made beforehand."""
 
 import time
 
-import msgspec
-import numpy as np
 import zmq
 
 from benchmarks.performance.event_streams import GEOMETRY
+from benchmarks.performance.made_messages import made, moved
 from benchmarks.performance.paces import save
 from benchmarks.performance.processes import say_ready
 from retempo.runtime.feed import Credit, Ended, Refusal, Rejection, SendWindow, decode_reply
-from retempo.sensors.events import EventChunk
 from retempo.sensors.pieces import GRID_EVENT_BYTES, PAYLOAD_BYTES, no_events
 from retempo.sensors.wire import Cursor, encode_message
-from retempo.sensors.wire_header import Header
 
 _MESSAGES = 64
 _TIMEOUT_MS = 10_000
@@ -30,24 +23,6 @@ def message_size(rate_hz: float) -> tuple[int, int]:
     most = PAYLOAD_BYTES // GRID_EVENT_BYTES
     span_us = max(1, min(50_000, int(most / rate_hz * 1e6)))
     return min(most, round(rate_hz * span_us / 1e6)), span_us
-
-
-def made(count: int, span_us: int) -> list[tuple[Header, bytes]]:
-    """Return messages of random events within `[0, span_us)`, the first of them at 0."""
-    rng, messages = np.random.default_rng(0), []
-    for _ in range(_MESSAGES):
-        t_us = np.sort(rng.integers(0, span_us, count)).astype(np.int64)
-        t_us[0] = 0
-        piece = EventChunk(
-            t_us,
-            span_us,
-            x=rng.integers(0, GEOMETRY.width, count).astype(np.uint16),
-            y=rng.integers(0, GEOMETRY.height, count).astype(np.uint16),
-            on=rng.random(count) < 0.5,
-        )
-        header, payload = encode_message("events", piece, Cursor("flood", GEOMETRY, 1))
-        messages.append((msgspec.msgpack.decode(header, type=Header), bytes(payload)))
-    return messages
 
 
 class Flood:
@@ -63,13 +38,13 @@ class Flood:
         while not self.window.room:
             self.hear(_TIMEOUT_MS)
 
-    def send(self, header: Header, payload: bytes) -> None:
+    def send(self, header: bytes, payload: bytes) -> None:
         while self._socket.poll(0):
             self.hear(0)
         while not self.window.room:
             self.hear(_TIMEOUT_MS)
         self.window.send()
-        self._socket.send(msgspec.msgpack.encode(header), zmq.SNDMORE)
+        self._socket.send(header, zmq.SNDMORE)
         self._socket.send(payload, copy=False)
 
     def end(self, t_end_us: int, sent: int) -> None:
@@ -97,7 +72,8 @@ class Flood:
 def flood(endpoint: str, out: str, rate: str, seconds: str) -> None:
     """Send random events at a rate for so long; tell what was sent and how late it was at most."""
     count, span_us = message_size(float(rate))
-    messages, total = made(count, span_us), round(float(seconds) * 1e6 / span_us)
+    messages = made("flood", GEOMETRY, _MESSAGES, count, span_us)
+    total = round(float(seconds) * 1e6 / span_us)
     context = zmq.Context()
     socket = context.socket(zmq.DEALER)
     socket.set(zmq.SNDHWM, 0)
@@ -112,14 +88,7 @@ def flood(endpoint: str, out: str, rate: str, seconds: str) -> None:
         ahead_s = due_s - time.monotonic()
         if ahead_s > _SLEEP_S:
             time.sleep(ahead_s)
-        header = msgspec.structs.replace(
-            template,
-            sequence=k,
-            t_start_us=k * span_us,
-            t_end_us=(k + 1) * span_us,
-            sent=k * count,
-        )
-        stream.send(header, payload)
+        stream.send(moved(template, k, span_us, k * count), payload)
         behind_s = max(behind_s, time.monotonic() - due_s)
     stream.end(total * span_us, total * count)
     took_s = time.monotonic() - began_s

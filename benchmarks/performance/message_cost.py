@@ -25,7 +25,8 @@ from retempo.runtime.deployment import Deployment, deploy
 from retempo.runtime.engines import load_engine
 from retempo.runtime.event_log import EventLog
 from retempo.runtime.feed import Reply
-from retempo.runtime.feed_server import Delivery, FeedServer
+from retempo.runtime.feed_server import FeedServer
+from retempo.runtime.replies import Delivery
 from retempo.sensors.pieces import no_events
 from retempo.sensors.wire import Cursor, Frames, encode_message
 

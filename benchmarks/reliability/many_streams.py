@@ -15,18 +15,15 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-import msgspec
-import numpy as np
 import zmq
 
+from benchmarks.performance.made_messages import Made, made, moved
 from benchmarks.performance.processes import cpu_s, daemon, memory_mib, scratch
 from retempo.demo.assets import MODEL
 from retempo.runtime.feed import Credit, Ended, SendWindow, decode_reply
-from retempo.sensors.events import EventChunk
 from retempo.sensors.geometry import GridGeometry
 from retempo.sensors.pieces import no_events
 from retempo.sensors.wire import Cursor, encode_message
-from retempo.sensors.wire_header import Header
 
 GRID = GridGeometry(34, 34)
 # Events a second and stream: those of an N-MNIST recording.
@@ -43,28 +40,15 @@ class _Camera:
     """One stream: its messages to come, and how far the daemon is with it."""
 
     name: str
-    made: list[tuple[Header, bytes]]
+    made: list[Made]
     window: SendWindow = field(default_factory=SendWindow)
     sent: int = 0
     counters: dict[str, int] | None = None
 
 
 def _camera(number: int, span_us: int) -> _Camera:
-    rng, made = np.random.default_rng(number), []
-    events = max(1, RATE_HZ * span_us // 1_000_000)
-    for _ in range(_MADE):
-        t_us = np.sort(rng.integers(0, span_us, events)).astype(np.int64)
-        t_us[0] = 0
-        chunk = EventChunk(
-            t_us,
-            span_us,
-            x=rng.integers(0, GRID.width, events).astype(np.uint16),
-            y=rng.integers(0, GRID.height, events).astype(np.uint16),
-            on=rng.random(events) < 0.5,
-        )
-        header, payload = encode_message("events", chunk, Cursor(f"camera{number}", GRID, 1))
-        made.append((msgspec.msgpack.decode(header, type=Header), bytes(payload)))
-    return _Camera(f"camera{number}", made)
+    name, events = f"camera{number}", max(1, RATE_HZ * span_us // 1_000_000)
+    return _Camera(name, made(name, GRID, _MADE, events, span_us, seed=number))
 
 
 def _send(feed: str, streams: int, seconds: float, span_us: int, tell: Connection) -> None:
@@ -101,16 +85,8 @@ def _send(feed: str, streams: int, seconds: float, span_us: int, tell: Connectio
                 while not camera.window.room:
                     hear(10_000)
                 header, payload = camera.made[number % _MADE]
-                zero_us = number * span_us
-                header = msgspec.structs.replace(
-                    header,
-                    sequence=number,
-                    t_start_us=zero_us,
-                    t_end_us=zero_us + span_us,
-                    sent=camera.sent,
-                )
                 camera.window.send()
-                sock.send_multipart([msgspec.msgpack.encode(header), payload])
+                sock.send_multipart([moved(header, number, span_us, camera.sent), payload])
                 camera.sent += header.count
             behind_s = max(behind_s, time.monotonic() - due_s)
             hear(0)

@@ -5,7 +5,8 @@ The graph of the file is given the past spikes as tensors that it shifts itself
 which all states go to and fro, serve every lag up to the places of the history, and no shape and no
 address in a captured graph changes with the resolution.
 
-Unproven: no machine with a GPU has run this yet; `make gpu-check` is there to. The same class on
+Unproven: no machine with a GPU has run this yet; `make gpu-check` is there to, and `auto` leaves it
+out unless its first outputs are those of the CPU. The same class on
 `device="cpu"`, without capture, is held to the tests of every engine. What follows ONNX Runtime's
 documentation alone: that all nodes run on the GPU (else loading fails by name), that a graph is
 captured and replayed for each `gpu_graph_id`, and that its memory is freed with the session only,

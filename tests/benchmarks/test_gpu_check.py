@@ -6,9 +6,10 @@ import pytest
 
 from benchmarks import gpu_check
 from retempo.demo.assets import MODEL
-from retempo.exporters.step_model import load_step
+from retempo.exporters.resolution import Resolution
+from retempo.exporters.step_model import StepModel, load_step
 from retempo.runtime.engine import Engine
-from retempo.runtime.engines import load_engine
+from retempo.runtime.engines import ENGINES, load_engine
 from retempo.runtime.engines.cuda import CudaEngine
 from retempo.runtime.errors import EngineError
 
@@ -19,9 +20,25 @@ def engines() -> tuple[CudaEngine, Engine]:
     return CudaEngine(model, resolution, device="cpu"), load_engine(model, resolution)
 
 
+def on_cpu(model: StepModel, resolution: Resolution) -> CudaEngine:
+    return CudaEngine(model, resolution, device="cpu")
+
+
 @pytest.mark.parametrize("name", ["one step from equal states", "capture", "switching"])
 def test_the_checks_pass_on_the_engines_logic(name: str) -> None:
     gpu_check.CHECKS[name](*engines())
+
+
+def test_auto_that_leaves_the_gpu_out_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    gpu, cpu = engines()
+    monkeypatch.setattr("retempo.runtime.engines.auto.no_device", lambda: "none here")
+    listed = ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    monkeypatch.setattr("onnxruntime.get_available_providers", lambda: listed)
+    with pytest.raises(AssertionError, match="auto leaves it out: none here"):
+        gpu_check.auto_measures_it(gpu, cpu)
+    monkeypatch.setattr("retempo.runtime.engines.auto.no_device", lambda: None)
+    monkeypatch.setitem(ENGINES, "cuda", f"{__name__}:on_cpu")
+    assert " us by cuda" in gpu_check.auto_measures_it(gpu, cpu)
 
 
 def test_a_capture_that_leaves_something_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:

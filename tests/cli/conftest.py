@@ -1,7 +1,6 @@
 """Running commands in this process and in others."""
 
 import json
-import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,8 @@ from retempo.cli.app import run
 from retempo.demo.assets import MODEL, RECORDINGS
 from retempo.exporters.network import Network, save_network, weight_shapes
 from retempo.exporters.step_model import load_step
-from tests.cli.served import COMMAND, Served
+from tests.daemons import Daemon, serving
+from tests.serve_config import BY_LAG, write_config
 
 
 @dataclass(frozen=True)
@@ -70,24 +70,7 @@ def demo_recordings() -> list[Path]:
 
 
 @pytest.fixture
-def served(demo_model: Path, tmp_path: Path) -> Iterator[Served]:
-    config = tmp_path / "serve.toml"
-    config.write_text(
-        f"""
-        model = {json.dumps(str(demo_model))}
-        dt = "1ms"
-        method = "lag"
-        [feed]
-        bind = "tcp://127.0.0.1:*"
-        [decisions]
-        bind = "tcp://127.0.0.1:*"
-        """
-    )
-    process = subprocess.Popen(
-        [*COMMAND, "serve", str(config)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
-    try:
-        yield Served(process)
-    finally:
-        process.kill()
-        process.communicate()
+def served(tmp_path: Path) -> Iterator[Daemon]:
+    """A daemon on the demonstration's network, as `tests.cli.served.replayed` replays it."""
+    with serving(write_config(tmp_path, top=BY_LAG)) as daemon:
+        yield daemon

@@ -11,7 +11,9 @@ import pytest
 from retempo.runtime.subscriber import Decisions
 from retempo.sensors.files import open_recording
 from tests.cli.conftest import Invoke
-from tests.cli.served import COMMAND, TIMEOUT_S, Served, finals
+from tests.cli.served import finals
+from tests.daemons import COMMAND, TIMEOUT_S, Daemon, serving
+from tests.serve_config import BY_LAG, write_config
 
 TEXTS = ("hot-pixels=50ms", "refractory=5ms", "background=10ms", "flip=x")
 TABLES = """
@@ -31,28 +33,9 @@ TABLES = """
 
 
 @pytest.fixture
-def served(demo_model: Path, tmp_path: Path) -> Iterator[Served]:
-    config = tmp_path / "serve.toml"
-    config.write_text(
-        f"""
-        model = {json.dumps(str(demo_model))}
-        dt = "1ms"
-        method = "lag"
-        [feed]
-        bind = "tcp://127.0.0.1:*"
-        [decisions]
-        bind = "tcp://127.0.0.1:*"
-        {TABLES}
-        """
-    )
-    process = subprocess.Popen(
-        [*COMMAND, "serve", str(config)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
-    try:
-        yield Served(process)
-    finally:
-        process.kill()
-        process.communicate()
+def served(tmp_path: Path) -> Iterator[Daemon]:
+    with serving(write_config(tmp_path, TABLES, top=BY_LAG)) as daemon:
+        yield daemon
 
 
 def options(*texts: str) -> list[str]:
@@ -62,7 +45,7 @@ def options(*texts: str) -> list[str]:
 @pytest.mark.parametrize("pace", [(), ("--speed", "4")])
 def test_a_daemon_that_filters_decides_as_a_replay_that_filters(
     invoke: Invoke,
-    served: Served,
+    served: Daemon,
     demo_model: Path,
     demo_recordings: list[Path],
     pace: tuple[str, ...],
@@ -81,7 +64,7 @@ def test_a_daemon_that_filters_decides_as_a_replay_that_filters(
 
 
 def test_a_publisher_that_filters_says_what_it_removed(
-    served: Served, demo_recordings: list[Path]
+    served: Daemon, demo_recordings: list[Path]
 ) -> None:
     path = demo_recordings[0]
     (line,) = served.publish(path, "--filter", "polarity=on")

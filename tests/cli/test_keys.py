@@ -1,7 +1,5 @@
 """`retempo keys`, and a daemon and its clients that use them."""
 
-import json
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -9,7 +7,9 @@ import pytest
 from retempo.runtime.security.client import read_client_keys
 from retempo.runtime.subscriber import Decisions
 from tests.cli.conftest import Invoke
-from tests.cli.served import COMMAND, TIMEOUT_S, Served, finals
+from tests.cli.served import finals
+from tests.daemons import TIMEOUT_S, serving
+from tests.serve_config import write_config
 
 
 def test_keys_are_made_allowed_and_listed(invoke: Invoke, tmp_path: Path) -> None:
@@ -59,38 +59,19 @@ def test_a_second_pair_of_a_name_is_refused(invoke: Invoke, tmp_path: Path) -> N
     assert (tmp_path / "a.key").read_text() == before
 
 
-def serve(folder: Path, model: Path, security: str) -> "subprocess.Popen[bytes]":
-    (folder / "serve.toml").write_text(
-        f"""
-        model = {json.dumps(str(model))}
-        dt = "1ms"
-        method = "lag"
-        [feed]
-        bind = "tcp://0.0.0.0:*"
-        [decisions]
-        bind = "tcp://127.0.0.1:*"
-        [security]
-        {security}
-        """
-    )
-    return subprocess.Popen(
-        [*COMMAND, "serve", str(folder / "serve.toml")],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
+def on_network(folder: Path, security: str) -> Path:
+    return write_config(folder, f"[security]\n{security}", feed="tcp://0.0.0.0:*")
 
 
 def test_a_daemon_on_the_network_serves_who_has_a_key(
-    invoke: Invoke, tmp_path: Path, demo_model: Path, demo_recordings: list[Path]
+    invoke: Invoke, tmp_path: Path, demo_recordings: list[Path]
 ) -> None:
     for name in ("server", "cam", "stranger"):
         invoke("keys", "new", name, "--folder", tmp_path)
     invoke("keys", "allow", tmp_path / "cam.pub", "--to", tmp_path / "clients")
-    process = serve(tmp_path, demo_model, 'keys = "server.key"\nallow = "clients"')
     path = demo_recordings[0]
     server = ("--server", tmp_path / "server.pub")
-    try:
-        daemon = Served(process)
+    with serving(on_network(tmp_path, 'keys = "server.key"\nallow = "clients"')) as daemon:
         daemon.feed = daemon.feed.replace("//0.0.0.0:", "//127.0.0.1:")
         keys = read_client_keys(tmp_path / "cam.key", tmp_path / "server.pub")
         with Decisions(daemon.decisions, timeout_s=TIMEOUT_S, keys=keys) as decisions:
@@ -102,24 +83,14 @@ def test_a_daemon_on_the_network_serves_who_has_a_key(
         )
         assert refused.code == 1
         assert "it does not list this client's key" in refused.err
-    finally:
-        process.kill()
-        process.communicate()
 
 
-def test_a_daemon_in_clear_does_not_start_on_the_network(tmp_path: Path, demo_model: Path) -> None:
-    process = serve(tmp_path, demo_model, "connections = 4")
-    out, err = process.communicate(timeout=TIMEOUT_S)
-    assert (process.returncode, out, err.count(b"\n")) == (1, b"", 1)
-    assert b"[feed] bind 'tcp://0.0.0.0:*' is open to the network without keys" in err
+def test_a_daemon_in_clear_does_not_start_on_the_network(invoke: Invoke, tmp_path: Path) -> None:
+    outcome = invoke("serve", on_network(tmp_path, "connections = 4"))
+    assert (outcome.code, outcome.out, outcome.err.count("\n")) == (1, "", 1)
+    assert "[feed] bind 'tcp://0.0.0.0:*' is open to the network without keys" in outcome.err
 
 
-def test_a_daemon_in_clear_starts_on_the_network_where_that_is_asked_for(
-    tmp_path: Path, demo_model: Path
-) -> None:
-    process = serve(tmp_path, demo_model, "clear_on_network = true")
-    try:
-        assert Served(process).feed.startswith("tcp://0.0.0.0:")
-    finally:
-        process.kill()
-        process.communicate()
+def test_a_daemon_in_clear_starts_on_the_network_where_that_is_asked_for(tmp_path: Path) -> None:
+    with serving(on_network(tmp_path, "clear_on_network = true")) as daemon:
+        assert daemon.feed.startswith("tcp://0.0.0.0:")

@@ -1,6 +1,5 @@
 """Live is replay: recordings that one process publishes and another decides."""
 
-import json
 import signal
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
@@ -15,11 +14,12 @@ from retempo.sensors.pieces import no_events
 from retempo.sensors.wire import Cursor, encode_message
 from tests.builders import make_chunk
 from tests.cli.conftest import Invoke
-from tests.cli.served import COMMAND, TIMEOUT_S, Served, finals, replayed
+from tests.cli.served import finals, replayed
+from tests.daemons import COMMAND, TIMEOUT_S, Daemon
 
 
 def test_the_daemon_decides_as_replay_does(
-    invoke: Invoke, served: Served, demo_model: Path, demo_recordings: list[Path]
+    invoke: Invoke, served: Daemon, demo_model: Path, demo_recordings: list[Path]
 ) -> None:
     """Scores and counters alike, to the last bit."""
     paths = demo_recordings[:20]
@@ -32,7 +32,7 @@ def test_the_daemon_decides_as_replay_does(
 
 
 def test_the_sensors_pace_changes_nothing(
-    invoke: Invoke, served: Served, demo_model: Path, demo_recordings: list[Path]
+    invoke: Invoke, served: Daemon, demo_model: Path, demo_recordings: list[Path]
 ) -> None:
     paths = demo_recordings[:2]
     with Decisions(served.decisions, timeout_s=TIMEOUT_S) as decisions:
@@ -43,7 +43,7 @@ def test_the_sensors_pace_changes_nothing(
 
 @pytest.mark.recordings
 def test_real_recordings_are_decided_as_in_a_replay(
-    invoke: Invoke, served: Served, demo_model: Path, recordings_folder: Path
+    invoke: Invoke, served: Daemon, demo_model: Path, recordings_folder: Path
 ) -> None:
     """The 100 N-MNIST test recordings, by a network for the same sensor."""
     paths = sorted((recordings_folder / "nmnist" / "test").glob("*.bin"))
@@ -61,22 +61,21 @@ def test_real_recordings_are_decided_as_in_a_replay(
 
 @pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_the_daemon_with_its_totals(
-    served: Served, demo_recordings: list[Path], kind: signal.Signals
+    served: Daemon, demo_recordings: list[Path], kind: signal.Signals
 ) -> None:
     path = demo_recordings[0]
     served.publish(path)
-    code, log = served.stop(kind)
-    assert code == 0
-    totals = next(line for line in map(json.loads, log.splitlines()) if line["event"] == "totals")
+    served.stop(kind)
+    (totals,) = served.lines("totals")
     assert totals["counters"]["received"] == path.stat().st_size // 5
     assert totals["counters"]["binned"] == totals["counters"]["received"]
 
 
-def test_a_simulated_camera_is_a_source_like_any_other(served: Served) -> None:
+def test_a_simulated_camera_is_a_source_like_any_other(served: Daemon) -> None:
     with Decisions(served.decisions, timeout_s=TIMEOUT_S) as decisions:
         (report,) = served.publish("simulated:7?seed=3", "--stream", "camera")
         final = finals(decisions, {"camera"})["camera"]
-    assert report["report"]["counters"] == final[1]  # type: ignore[index]
+    assert report["report"]["counters"] == final[1]
 
 
 def test_a_publisher_without_a_daemon_says_so(invoke: Invoke, demo_recordings: list[Path]) -> None:
@@ -85,7 +84,7 @@ def test_a_publisher_without_a_daemon_says_so(invoke: Invoke, demo_recordings: l
     assert "no daemon answers at ipc:///tmp/retempo-nobody-here" in outcome.err
 
 
-def test_a_signal_is_heeded_through_a_long_silence(served: Served) -> None:
+def test_a_signal_is_heeded_through_a_long_silence(served: Daemon) -> None:
     """A watermark far ahead makes the daemon step for long; it stops all the same."""
     geometry = GridGeometry(34, 34)
     at = Cursor("far", geometry, 1)
@@ -102,13 +101,12 @@ def test_a_signal_is_heeded_through_a_long_silence(served: Served) -> None:
         for _ in range(2):
             assert sock.poll(int(TIMEOUT_S) * 1_000)
             sock.recv()
-        code, log = served.stop(signal.SIGTERM)
-    assert code == 0
-    totals = next(line for line in map(json.loads, log.splitlines()) if line["event"] == "totals")
+        served.stop()
+    (totals,) = served.lines("totals")
     assert totals["counters"]["steps"] < 550_000
 
 
-def test_an_interrupted_command_says_so(served: Served, demo_recordings: list[Path]) -> None:
+def test_an_interrupted_command_says_so(served: Daemon, demo_recordings: list[Path]) -> None:
     """Ctrl-C on a command that waits."""
     command = [*COMMAND, "watch", served.decisions]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:

@@ -23,7 +23,8 @@ from retempo.sensors.files.evt_writer import write_evt
 from retempo.sensors.files.percent_header import read_percent_header
 from retempo.sensors.live.stream import LiveStream
 from tests.cli.conftest import Invoke
-from tests.cli.served import COMMAND, TIMEOUT_S, Served, finals, replayed
+from tests.cli.served import finals, replayed
+from tests.daemons import COMMAND, TIMEOUT_S, Daemon
 from tests.sensors.live.arrivals import Played, came
 
 needs_drivers = pytest.mark.skipif(
@@ -53,7 +54,7 @@ def line_with(process: subprocess.Popen[bytes], word: bytes) -> bytes:
 
 @needs_drivers
 def test_a_camera_is_decided_as_its_recording_is(
-    invoke: Invoke, served: Served, demo_model: Path, demo_recordings: list[Path]
+    invoke: Invoke, served: Daemon, demo_model: Path, demo_recordings: list[Path]
 ) -> None:
     """Scores and counters alike, to the last bit."""
     from retempo.sensors.cameras.neuromorphic import NeuromorphicCamera
@@ -74,7 +75,7 @@ def test_a_camera_is_decided_as_its_recording_is(
 @needs_drivers
 def test_a_cameras_raw_bytes_are_decided_as_the_file_of_them(
     invoke: Invoke,
-    served: Served,
+    served: Daemon,
     demo_model: Path,
     demo_recordings: list[Path],
     tmp_path: Path,
@@ -98,7 +99,7 @@ def test_a_cameras_raw_bytes_are_decided_as_the_file_of_them(
 @needs_drivers
 @pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_a_camera_with_its_report(
-    served: Served, demo_recordings: list[Path], kind: signal.Signals
+    served: Daemon, demo_recordings: list[Path], kind: signal.Signals
 ) -> None:
     """The daemon gets the end and is told what was lost; a second source is not begun."""
     path = demo_recordings[0]
@@ -124,7 +125,7 @@ def test_a_signal_ends_a_camera_with_its_report(
     assert report["report"]["problems"] == {"overflow": 7}
 
 
-def test_datagrams_are_published_until_ctrl_c(served: Served) -> None:
+def test_datagrams_are_published_until_ctrl_c(served: Daemon) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender, running(
         *COMMAND, "publish", "udp://127.0.0.1:0?size=34x34", "--to", served.feed, "--json",
         "--stream", "aer",
@@ -147,7 +148,7 @@ def test_datagrams_are_published_until_ctrl_c(served: Served) -> None:
     assert report["problems"] == {"malformed": 1}
 
 
-def test_a_source_that_fails_is_ended_before_it_is_told(served: Served) -> None:
+def test_a_source_that_fails_is_ended_before_it_is_told(served: Daemon) -> None:
     source = LiveStream(Played([came(0, 1_000, 2_000)], LiveError("the camera is gone")))
     with Decisions(served.decisions, timeout_s=TIMEOUT_S) as decisions:
         with pytest.raises(LiveError, match="the camera is gone"):
@@ -156,7 +157,7 @@ def test_a_source_that_fails_is_ended_before_it_is_told(served: Served) -> None:
     assert counters["received"] == 2  # type: ignore[index]
 
 
-def test_a_live_source_has_a_pace_of_its_own(invoke: Invoke, served: Served) -> None:
+def test_a_live_source_has_a_pace_of_its_own(invoke: Invoke, served: Daemon) -> None:
     outcome = invoke("publish", "udp://127.0.0.1:0?size=34x34", "--to", served.feed, "--speed", 1)
     assert outcome.code == 1
     assert "is live and has a pace of its own, got the speed 1; leave it out" in outcome.err

@@ -2,52 +2,24 @@
 
 import json
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from retempo.runtime.subscriber import Decisions
-from tests.cli.served import COMMAND, TIMEOUT_S, Served
+from tests.daemons import COMMAND, TIMEOUT_S, serving
+from tests.serve_config import write_config
 
-
-def configured(folder: Path, model: Path, feed: str, decisions: str) -> Path:
-    config = folder / "serve.toml"
-    config.write_text(
-        f"""
-        model = {json.dumps(str(model))}
-        dt = "1ms"
-        [feed]
-        bind = "{feed}"
-        grace = "2s"
-        [decisions]
-        bind = "{decisions}"
-        history = 1000000
-        """
-    )
-    return config
-
-
-@contextmanager
-def serving(config: Path) -> Iterator[Served]:
-    command = [*COMMAND, "serve", str(config)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        try:
-            yield Served(process)
-        finally:
-            process.kill()
-            process.communicate(timeout=TIMEOUT_S)
+FEED, DECISIONS = 'grace = "2s"', "history = 1000000"
 
 
 @pytest.mark.parametrize("comes_back", [True, False])
 def test_a_daemon_that_is_killed_is_waited_for(
-    tmp_path: Path, demo_model: Path, demo_recordings: list[Path], comes_back: bool
+    tmp_path: Path, demo_recordings: list[Path], comes_back: bool
 ) -> None:
     path = demo_recordings[0]
-    config = configured(tmp_path, demo_model, "tcp://127.0.0.1:*", "tcp://127.0.0.1:*")
+    config = write_config(tmp_path, feed_keys=FEED, decisions_keys=DECISIONS)
     with serving(config) as first:
-        endpoints = first.feed, first.decisions
         patience = "60s" if comes_back else "300ms"
         options = ["--speed", "0.05", "--patience", patience, "--to", first.feed, "--json"]
         command = [*COMMAND, "publish", str(path), *options]
@@ -58,7 +30,14 @@ def test_a_daemon_that_is_killed_is_waited_for(
             next(iter(decisions))
             first.process.kill()
             if comes_back:
-                with serving(configured(tmp_path, demo_model, *endpoints)):
+                again = write_config(
+                    tmp_path,
+                    feed=first.feed,
+                    feed_keys=FEED,
+                    decisions=first.decisions,
+                    decisions_keys=DECISIONS,
+                )
+                with serving(again):
                     out, errors = publisher.communicate(timeout=TIMEOUT_S)
             else:
                 out, errors = publisher.communicate(timeout=TIMEOUT_S)

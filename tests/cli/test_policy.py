@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Invoke
-from tests.cli.served import Served
 from tests.cli.test_bad_input import one_line
+from tests.daemons import Daemon
 
 STRAY = bytes((200, 3, 0x81, 0, 0))
 
@@ -66,7 +66,7 @@ def test_replay_is_told_the_sensor(
     assert told["scores"] == whole["scores"]
 
 
-def test_publish_follows_the_policy(served: Served, stray: Path, unsized: Path) -> None:
+def test_publish_follows_the_policy(served: Daemon, stray: Path, unsized: Path) -> None:
     (report,) = served.publish(stray, "--policy", "skip")
     sent = report["report"]
     assert isinstance(sent, dict)

@@ -2,10 +2,7 @@
 
 import json
 import signal
-import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,16 +12,10 @@ from retempo.runtime.journal_format import Ended
 from retempo.runtime.journal_reader import read_journal
 from retempo.runtime.subscriber import Decisions
 from tests.cli.conftest import Invoke
-from tests.cli.served import COMMAND, TIMEOUT_S, Served
+from tests.daemons import TIMEOUT_S, serving
+from tests.serve_config import BY_LAG, write_config
 
-CONFIG = """
-model = {model}
-dt = "1ms"
-method = "lag"
-[feed]
-bind = "tcp://127.0.0.1:*"
-[decisions]
-bind = "tcp://127.0.0.1:*"
+TABLES = """
 [[input.filter]]
 kind = "refractory"
 span = "1ms"
@@ -35,19 +26,6 @@ folder = "journal"
 
 def ends_in(folder: Path) -> int:
     return sum(isinstance(record, Ended) for record in read_journal(folder))
-
-
-@contextmanager
-def serving(folder: Path, model: Path) -> Iterator[Served]:
-    config = folder / "serve.toml"
-    config.write_text(CONFIG.format(model=json.dumps(str(model))))
-    command = [*COMMAND, "serve", str(config)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    try:
-        yield Served(process)
-    finally:
-        process.kill()
-        process.communicate()
 
 
 @pytest.mark.parametrize("kind", [signal.SIGTERM, signal.SIGKILL])
@@ -61,7 +39,7 @@ def test_a_journal_is_replayed_as_it_was_served(
     paths = demo_recordings[:3]
     seen = tmp_path / "seen.jsonl"
     with (
-        serving(tmp_path, demo_model) as served,
+        serving(write_config(tmp_path, TABLES, top=BY_LAG)) as served,
         Decisions(served.decisions, timeout_s=TIMEOUT_S) as decisions,
     ):
         served.publish(*paths)
@@ -112,8 +90,8 @@ def test_what_cannot_be_replayed_is_told(
     assert "Give recordings, or --journal" in told("--model", demo_model)
     assert "leave out --dt" in told("--journal", tmp_path, "--model", demo_model, "--dt", "1ms")
     assert "go with --journal" in told("a.bin", "--model", demo_model, "--against", tmp_path)
-    with serving(tmp_path, demo_model) as served:
-        served.stop(signal.SIGTERM)
+    with serving(write_config(tmp_path, TABLES, top=BY_LAG)) as served:
+        served.stop()
     other = tmp_path / "other.onnx"
     assert invoke("export", run_folder, "-o", other, "--dt", "2ms").code == 0
     assert "give that file as --model" in told("--journal", tmp_path / "journal", "--model", other)

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import subprocess
 from pathlib import Path
 
 import msgspec
@@ -20,7 +19,9 @@ from retempo.sensors.ears.registry import plain
 from retempo.sensors.lauscher import LauscherSpec
 from tests.builders import make_network
 from tests.cli.conftest import Invoke
-from tests.cli.served import COMMAND, Served, finals
+from tests.cli.served import finals
+from tests.daemons import serving
+from tests.serve_config import write_config
 from tests.sound import write_word
 
 PITCHES_HZ = {"high": 700.0, "low": 150.0}
@@ -144,23 +145,11 @@ def test_sound_that_is_published_by_the_ear_of_a_model_is_decided_as_its_replay(
     write_step(Network(spec, network.weights), resolve(spec, 10_000, "none"), model)
     path = words / "test" / "low" / "0.wav"
     replayed = invoke("replay", path, "--model", model, "--json").json
-    config = tmp_path / "serve.toml"
-    config.write_text(
-        f"model = {json.dumps(str(model))}\n"
-        '[feed]\nbind = "tcp://127.0.0.1:*"\n[decisions]\nbind = "tcp://127.0.0.1:*"\n'
-    )
-    process = subprocess.Popen(
-        [*COMMAND, "serve", str(config)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
-    try:
-        served = Served(process)
+    with serving(write_config(tmp_path, model=model, top="")) as served:
         with Decisions(served.decisions) as decisions:
             served.publish(path, "--ear", model)
             scores, _ = finals(decisions, {path.name})[path.name]
         refused = invoke("publish", path, "--to", served.feed)
-    finally:
-        process.kill()
-        process.communicate()
     assert isinstance(replayed, dict)
     assert scores == replayed["scores"]
     assert refused.code == 1

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.faults.rig import Daemon, serving, write_config
+from tests.daemons import Daemon, serving
+from tests.serve_config import write_config
 
 
 @pytest.fixture(scope="module")

@@ -1,17 +1,11 @@
-"""A daemon in a process of its own, a sender by hand, and what a plain replay makes of the same.
+"""A sender by hand, and what a plain replay makes of the same.
 
 The sender speaks the feed message by message, so that a test can repeat, reorder and damage them.
 """
 
-import json
 import secrets
-import signal
-import subprocess
-import sys
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -19,21 +13,16 @@ import numpy as np
 import zmq
 from numpy.typing import NDArray
 
-from retempo.demo.assets import MODEL
-from retempo.runtime.config import load_config
 from retempo.runtime.decision import Decision
 from retempo.runtime.deployment import Deployment
 from retempo.runtime.feed import Credit, Ended, Refusal, Rejection, Reply, decode_reply
-from retempo.runtime.serve_config import ServeConfig
-from retempo.runtime.serving import deployment_of
 from retempo.runtime.subscriber import Decisions
 from retempo.sensors.events import Addresses, EventChunk, Polarities
 from retempo.sensors.geometry import Geometry, GridGeometry
 from retempo.sensors.pieces import no_events
 from retempo.sensors.wire import Cursor, encode_message
+from tests.daemons import TIMEOUT_S
 
-COMMAND = [sys.executable, "-m", "retempo.cli"]
-TIMEOUT_S = 60.0
 GRID = GridGeometry(34, 34)
 
 # What a decision is, whenever and by whichever process it was made.
@@ -44,64 +33,6 @@ def verdict(decision: Decision) -> Verdict:
     """Return what must not depend on anything but the events."""
     scores = tuple(decision.scores)
     return decision.sequence, decision.t_us, decision.label, scores, decision.dt_us
-
-
-def write_config(folder: Path, tables: str = "", model: Path = MODEL, dt: str = "1ms") -> Path:
-    """Write a deployment on free ports; `tables` may say anything but feed and decisions."""
-    path = folder / "serve.toml"
-    path.write_text(
-        f"""
-        model = {json.dumps(str(model))}
-        dt = "{dt}"
-        [feed]
-        bind = "tcp://127.0.0.1:*"
-        [decisions]
-        bind = "tcp://127.0.0.1:*"
-        {tables}
-        """
-    )
-    return path
-
-
-class Daemon:
-    """A running `retempo serve`."""
-
-    def __init__(self, config: Path) -> None:
-        self.config = config
-        self.process = subprocess.Popen(
-            [*COMMAND, "serve", str(config)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
-        )
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline()
-        if not line:
-            raise AssertionError(self.process.communicate()[1].decode())
-        ready = json.loads(line)
-        self.feed: str = ready["feed"]
-        self.decisions: str = ready["decisions"]
-
-    def stop(self, kind: signal.Signals = signal.SIGTERM) -> list[dict[str, object]]:
-        """Signal it; returns its log. Whoever breaks the sum rule ends with another code than 0."""
-        self.process.send_signal(kind)
-        _, log = self.process.communicate(timeout=TIMEOUT_S)
-        if kind is not signal.SIGKILL:
-            assert self.process.returncode == 0, log.decode()
-        return [json.loads(each) for each in log.splitlines()]
-
-    def kill(self) -> None:
-        """End it whatever it does."""
-        self.process.kill()
-        self.process.communicate()
-
-
-@contextmanager
-def serving(config: Path) -> Iterator[Daemon]:
-    """Run a daemon for as long as a test needs it."""
-    daemon = Daemon(config)
-    try:
-        yield daemon
-    finally:
-        if daemon.process.poll() is None:
-            daemon.kill()
 
 
 @dataclass
@@ -183,9 +114,13 @@ class Hand:
 
 def checked(counters: dict[str, int]) -> dict[str, int]:
     """Return counters once they obey the sum rule."""
-    fates = ("binned", "late", "invalid", "masked", "shed")
-    assert counters["received"] == sum(counters[fate] for fate in fates), counters
+    assert counters["received"] == total_of(counters), counters
     return counters
+
+
+def total_of(counters: Mapping[str, int]) -> int:
+    """Return what the sum rule says was received."""
+    return sum(counters[fate] for fate in ("binned", "late", "invalid", "masked", "shed"))
 
 
 def until_final(decisions: Decisions, stream: str = "hand") -> list[Decision]:
@@ -197,11 +132,6 @@ def until_final(decisions: Decisions, stream: str = "hand") -> list[Decision]:
         if decision.stream == stream:
             found.append(decision)
     return found
-
-
-def deployed(config: Path) -> Deployment:
-    """Return the deployment that a daemon makes of a configuration."""
-    return deployment_of(load_config(config, ServeConfig), config.parent)
 
 
 def replayed(

@@ -5,7 +5,8 @@ The million frames of `python -m benchmarks.fuzz_wire` run behind `make soak`.
 
 import pytest
 
-from benchmarks.fuzz_wire import KINDS, fuzz
+from benchmarks.fuzz_wire import fuzz
+from benchmarks.fuzzing.broken_messages import KINDS
 
 pytestmark = pytest.mark.fault(1)
 

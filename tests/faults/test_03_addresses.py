@@ -6,19 +6,9 @@ import numpy as np
 import pytest
 
 from retempo.runtime.subscriber import Decisions
-from tests.faults.rig import (
-    TIMEOUT_S,
-    Daemon,
-    Hand,
-    columns,
-    deployed,
-    picked,
-    random_chunks,
-    replayed,
-    serving,
-    until_final,
-    verdict,
-)
+from tests.daemons import TIMEOUT_S, Daemon, serving
+from tests.faults.rig import Hand, columns, picked, random_chunks, replayed, until_final, verdict
+from tests.serve_config import deployed
 
 pytestmark = pytest.mark.fault(3)
 

@@ -8,17 +8,8 @@ import pytest
 
 from retempo.runtime.subscriber import Decisions
 from retempo.sensors.files.writing import write_recording
-from tests.faults.rig import (
-    COMMAND,
-    GRID,
-    TIMEOUT_S,
-    Daemon,
-    Hand,
-    random_chunks,
-    shifted,
-    until_final,
-    verdict,
-)
+from tests.daemons import COMMAND, TIMEOUT_S, Daemon
+from tests.faults.rig import GRID, Hand, random_chunks, shifted, until_final, verdict
 from tests.sensors.writing.sources import Given
 
 pytestmark = pytest.mark.fault(4)

@@ -11,20 +11,9 @@ import pytest
 from retempo.runtime.decision import Decision
 from retempo.runtime.subscriber import Decisions
 from retempo.sensors.events import EventChunk
-from tests.faults.rig import (
-    TIMEOUT_S,
-    Daemon,
-    Hand,
-    Verdict,
-    deployed,
-    random_chunks,
-    replayed,
-    serving,
-    shifted,
-    until_final,
-    verdict,
-    write_config,
-)
+from tests.daemons import TIMEOUT_S, Daemon, serving
+from tests.faults.rig import Hand, Verdict, random_chunks, replayed, shifted, until_final, verdict
+from tests.serve_config import deployed, write_config
 
 pytestmark = pytest.mark.fault(5)
 

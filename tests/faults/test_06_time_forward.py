@@ -12,13 +12,11 @@ from retempo.runtime.publisher import publish
 from retempo.runtime.subscriber import Decisions
 from retempo.sensors.events import EventChunk
 from retempo.sensors.pieces import split
+from tests.daemons import TIMEOUT_S, Daemon
 from tests.faults.rig import (
     GRID,
-    TIMEOUT_S,
-    Daemon,
     Hand,
     columns,
-    deployed,
     picked,
     random_chunks,
     replayed,
@@ -27,6 +25,7 @@ from tests.faults.rig import (
     verdict,
 )
 from tests.sensors.writing.sources import Given
+from tests.serve_config import deployed
 
 pytestmark = pytest.mark.fault(6)
 

@@ -6,17 +6,9 @@ import numpy as np
 import pytest
 
 from retempo.runtime.subscriber import Decisions
-from tests.faults.rig import (
-    TIMEOUT_S,
-    Daemon,
-    Hand,
-    deployed,
-    picked,
-    random_chunks,
-    replayed,
-    until_final,
-    verdict,
-)
+from tests.daemons import TIMEOUT_S, Daemon
+from tests.faults.rig import Hand, picked, random_chunks, replayed, until_final, verdict
+from tests.serve_config import deployed
 
 pytestmark = pytest.mark.fault(7)
 

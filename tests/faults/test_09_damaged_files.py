@@ -15,16 +15,9 @@ import pytest
 
 from retempo.runtime.subscriber import Decisions
 from retempo.sensors.files import open_recording
-from tests.faults.rig import (
-    COMMAND,
-    TIMEOUT_S,
-    Daemon,
-    checked,
-    serving,
-    until_final,
-    verdict,
-    write_config,
-)
+from tests.daemons import COMMAND, TIMEOUT_S, Daemon, serving
+from tests.faults.rig import checked, until_final, verdict
+from tests.serve_config import write_config
 
 pytestmark = [pytest.mark.fault(9), pytest.mark.recordings]
 

@@ -8,19 +8,9 @@ import pytest
 
 from retempo.runtime.subscriber import Decisions
 from retempo.sensors.events import EventChunk
-from tests.faults.rig import (
-    TIMEOUT_S,
-    Hand,
-    columns,
-    deployed,
-    picked,
-    random_chunks,
-    replayed,
-    serving,
-    until_final,
-    verdict,
-    write_config,
-)
+from tests.daemons import TIMEOUT_S, serving
+from tests.faults.rig import Hand, columns, picked, random_chunks, replayed, until_final, verdict
+from tests.serve_config import deployed, write_config
 
 pytestmark = pytest.mark.fault(10)
 

@@ -22,9 +22,11 @@ from retempo.runtime.subscriber import Decisions
 from retempo.sensors.events import EventChunk
 from retempo.sensors.geometry import GridGeometry
 from tests.builders import make_chunk
-from tests.faults.process import TIMEOUT_S, configured, daemon, total_of
+from tests.daemons import TIMEOUT_S, serving
+from tests.faults.rig import total_of
 from tests.runtime.test_elastic import Loaded
 from tests.runtime.watched import fetch, value, values_of
+from tests.serve_config import METRICS, write_config
 
 pytestmark = pytest.mark.fault(11)
 
@@ -150,9 +152,9 @@ class Sensor:
 @pytest.mark.parametrize("policy", ["shed_oldest", "coarsen"])
 def test_a_real_daemon_weathers_a_storm(tmp_path: Path, policy: str) -> None:
     """On whatever machine this runs: what is received is accounted for, and nothing piles up."""
-    config = configured(tmp_path, f'[overload]\npolicy = "{policy}"\nbehind = "20ms"')
+    config = write_config(tmp_path, f'{METRICS}[overload]\npolicy = "{policy}"\nbehind = "20ms"')
     with (
-        daemon("-m", "retempo.cli", "serve", str(config)) as running,
+        serving(config) as running,
         Decisions(running.decisions, timeout_s=TIMEOUT_S) as decisions,
         ThreadPoolExecutor(1) as pool,
     ):

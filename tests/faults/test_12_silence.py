@@ -11,15 +11,9 @@ from retempo.exporters.step_model import load_step
 from retempo.runtime.engines import load_engine
 from retempo.runtime.subscriber import Decisions
 from retempo.sensors.pieces import no_events
-from tests.faults.rig import (
-    GRID,
-    TIMEOUT_S,
-    Hand,
-    random_chunks,
-    serving,
-    until_final,
-    write_config,
-)
+from tests.daemons import TIMEOUT_S, serving
+from tests.faults.rig import GRID, Hand, random_chunks, until_final
+from tests.serve_config import write_config
 
 pytestmark = pytest.mark.fault(12)
 
@@ -31,8 +25,7 @@ def test_ten_minutes_of_silence_are_stepped_bin_by_bin(tmp_path: Path) -> None:
     (spoken,) = random_chunks(1, 200, seed=13)
     end_us = SECONDS * 1_000_000
     # A decision a bin would be more than a subscriber's queue holds.
-    config = write_config(tmp_path)
-    config.write_text(config.read_text().replace("[decisions]", '[decisions]\nevery = "1s"'))
+    config = write_config(tmp_path, decisions_keys='every = "1s"')
     with serving(config) as daemon:
         with Decisions(daemon.decisions, timeout_s=TIMEOUT_S) as decisions:
             with Hand(daemon.feed) as hand:

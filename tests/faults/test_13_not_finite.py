@@ -19,19 +19,9 @@ from retempo.runtime.feed import Refusal
 from retempo.runtime.subscriber import Decisions
 from retempo.sensors.events import EventChunk
 from tests.builders import make_network
-from tests.faults.rig import (
-    GRID,
-    TIMEOUT_S,
-    Hand,
-    columns,
-    deployed,
-    random_chunks,
-    replayed,
-    serving,
-    until_final,
-    verdict,
-    write_config,
-)
+from tests.daemons import TIMEOUT_S, serving
+from tests.faults.rig import GRID, Hand, columns, random_chunks, replayed, until_final, verdict
+from tests.serve_config import deployed, write_config
 
 pytestmark = pytest.mark.fault(13)
 
@@ -81,7 +71,7 @@ def test_the_neighbours_of_a_sick_stream_decide_as_if_it_were_alone(
     model = tmp_path / "model.onnx"
     onnx.save(_explosive(), model)
     tables = f'[engine]\nname = "{engine}"\nbatch = 2\nwait = "20ms"\n[models]\ntrial = "off"'
-    config = write_config(tmp_path, tables, model, dt="10ms")
+    config = write_config(tmp_path, tables, model=model, top='dt = "10ms"')
     chunks = [_safe(chunk) for chunk in random_chunks(120, 60, seed=14, span_us=50_000)]
 
     def decided(*, with_sick: bool) -> tuple[object, dict[str, int], list[str]]:

@@ -10,6 +10,7 @@ import threading
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -18,18 +19,10 @@ from retempo.runtime.decision import Decision
 from retempo.runtime.publisher import publish
 from retempo.runtime.subscriber import Decisions
 from retempo.sensors.events import EventChunk
-from tests.faults.rig import (
-    GRID,
-    TIMEOUT_S,
-    Daemon,
-    checked,
-    deployed,
-    random_chunks,
-    replayed,
-    verdict,
-    write_config,
-)
+from tests.daemons import TIMEOUT_S, serving
+from tests.faults.rig import GRID, checked, random_chunks, replayed, verdict
 from tests.sensors.writing.sources import Given
+from tests.serve_config import deployed, write_config
 
 pytestmark = pytest.mark.fault(16)
 
@@ -38,17 +31,14 @@ STREAMS = ("left", "right")
 
 def _config(folder: Path, every: str) -> Path:
     """At ports that a restart finds again."""
-    config = write_config(folder, f'[checkpoint]\nfolder = "checkpoints"\nevery = "{every}"')
     with (
         socket.create_server(("127.0.0.1", 0)) as one,
         socket.create_server(("127.0.0.1", 0)) as two,
     ):
         ports = [each.getsockname()[1] for each in (one, two)]
-    text = config.read_text().replace("[feed]", '[feed]\ngrace = "60s"')
-    for port in ports:
-        text = text.replace("tcp://127.0.0.1:*", f"tcp://127.0.0.1:{port}", 1)
-    config.write_text(text)
-    return config
+    feed, decisions = (f"tcp://127.0.0.1:{port}" for port in ports)
+    tables = f'[checkpoint]\nfolder = "checkpoints"\nevery = "{every}"'
+    return write_config(folder, tables, feed=feed, decisions=decisions, feed_keys='grace = "60s"')
 
 
 class Listener(threading.Thread):
@@ -93,8 +83,8 @@ def test_a_killed_daemon_decides_as_if_it_had_never_been_killed(
     sent: dict[str, list[EventChunk]] = {
         name: random_chunks(700, 120, seed) for seed, name in enumerate(STREAMS)
     }
-    daemon = Daemon(config)
-    try:
+    with ExitStack() as running:
+        daemon = running.enter_context(serving(config))
         listener = Listener(daemon.decisions)
         listener.start()
         with ThreadPoolExecutor(len(sent)) as pool:
@@ -115,15 +105,12 @@ def test_a_killed_daemon_decides_as_if_it_had_never_been_killed(
                     _in_the_midst_of_a_checkpoint(tmp_path)
                 daemon.stop(signal.SIGKILL)
                 began_s = time.monotonic()
-                daemon = Daemon(config)
+                daemon = running.enter_context(serving(config))
                 # The row says 2 s; benchmarks.kill_nine measures it where nobody else works.
                 assert time.monotonic() - began_s < TIMEOUT_S
             counters = {name: report.result(TIMEOUT_S) for name, report in reports.items()}
         listener.join(TIMEOUT_S)
         log = daemon.stop()
-    finally:
-        if daemon.process.poll() is None:
-            daemon.kill()
     restored = [line["stream"] for line in log if line["event"] == "stream_restored"]
     assert sorted(map(str, restored)) == sorted(STREAMS)
     ids = Counter((each.stream, each.epoch, each.sequence) for each in listener.received)

@@ -13,18 +13,9 @@ from retempo.runtime.checkpoint import encode_checkpoint
 from retempo.runtime.checkpoint_folder import read_checkpoint
 from retempo.runtime.feed import Credit
 from retempo.runtime.subscriber import Decisions
-from tests.faults.rig import (
-    TIMEOUT_S,
-    Daemon,
-    Hand,
-    deployed,
-    random_chunks,
-    replayed,
-    serving,
-    until_final,
-    verdict,
-    write_config,
-)
+from tests.daemons import TIMEOUT_S, Daemon, serving
+from tests.faults.rig import Hand, random_chunks, replayed, until_final, verdict
+from tests.serve_config import deployed, write_config
 
 pytestmark = pytest.mark.fault(17)
 

@@ -14,9 +14,10 @@ import pytest
 from retempo.runtime.feed import Credit
 from retempo.runtime.subscriber import Decisions
 from retempo.sensors.events import EventChunk
-from tests.faults.process import TIMEOUT_S, Daemon, configured, daemon, deployment_at
+from tests.daemons import TIMEOUT_S, Daemon, serving
 from tests.faults.rig import Hand, random_chunks, replayed, until_final, verdict
 from tests.runtime.watched import fetch, value, values_of
+from tests.serve_config import METRICS, deployed, write_config
 
 pytestmark = pytest.mark.fault(18)
 
@@ -73,9 +74,9 @@ def _no_folder(running: Daemon, folder: Path) -> Iterator[None]:
 def test_what_cannot_be_written_stops_no_decision_and_is_written_again_later(
     tmp_path: Path, spoilt: Callable[[Daemon, Path], AbstractContextManager[None]], reason: str
 ) -> None:
-    config = configured(tmp_path, KEPT)
+    config = write_config(tmp_path, METRICS + KEPT)
     with (
-        daemon("-m", "retempo.cli", "serve", str(config)) as running,
+        serving(config) as running,
         Decisions(running.decisions, timeout_s=TIMEOUT_S) as decisions,
         Hand(running.feed) as hand,
     ):
@@ -94,15 +95,15 @@ def test_what_cannot_be_written_stops_no_decision_and_is_written_again_later(
         assert value(values, "retempo_checkpoints_total") >= 1
         counters = hand.end(CHUNKS[-1].t_end_us)
         made = until_final(decisions)
-    expected, plain = replayed(deployment_at(config), CHUNKS)
+    expected, plain = replayed(deployed(config), CHUNKS)
     assert [verdict(each) for each in made] == expected
     assert counters == plain
 
 
 def test_a_journal_on_a_full_disk_stops_and_says_so_and_no_decision_does(tmp_path: Path) -> None:
-    config = configured(tmp_path, JOURNAL)
+    config = write_config(tmp_path, JOURNAL)
     with (
-        daemon("-m", "retempo.cli", "serve", str(config)) as running,
+        serving(config) as running,
         Decisions(running.decisions, timeout_s=TIMEOUT_S) as decisions,
         Hand(running.feed) as hand,
     ):
@@ -113,6 +114,6 @@ def test_a_journal_on_a_full_disk_stops_and_says_so_and_no_decision_does(tmp_pat
         counters = hand.end(CHUNKS[-1].t_end_us)
         made = until_final(decisions)
     assert (line["level"], line["reason"]) == ("error", "File too large")
-    expected, plain = replayed(deployment_at(config), CHUNKS)
+    expected, plain = replayed(deployed(config), CHUNKS)
     assert [verdict(each) for each in made] == expected
     assert counters == plain

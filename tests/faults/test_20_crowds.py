@@ -1,13 +1,11 @@
 """Row 20: messages over the limit, a thousand idle connections: dropped, and service goes on."""
 
 import resource
-import signal
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
 
-import msgspec
 import pytest
 import zmq
 
@@ -24,9 +22,9 @@ from tests.runtime.stand_in import (
     RECEIVE_S,
     Peer,
     Recorded,
-    daemon_process,
     events,
     running_daemon,
+    stand_in_process,
 )
 
 pytestmark = pytest.mark.fault(20)
@@ -57,13 +55,13 @@ def resident_mb(pid: int) -> float:
 def test_20_a_thousand_idle_connections_are_cut_while_a_stream_is_decided_in_time() -> None:
     at = Cursor("good", GRID, 5)
     latencies_us: list[float] = []
-    with daemon_process() as (process, ready), ExitStack() as stack:
-        port = int(ready["feed"].rsplit(":", 1)[1])
-        decisions = stack.enter_context(Decisions(ready["decisions"], timeout_s=RECEIVE_S))
-        peer = stack.enter_context(Peer(ready["feed"]))
+    with stand_in_process() as daemon, ExitStack() as stack:
+        port = int(daemon.feed.rsplit(":", 1)[1])
+        decisions = stack.enter_context(Decisions(daemon.decisions, timeout_s=RECEIVE_S))
+        peer = stack.enter_context(Peer(daemon.feed))
         peer.send(encode_message("open", no_events(GRID, 0), at))
         assert isinstance(peer.receive(), Credit)
-        before_mb = resident_mb(process.pid)
+        before_mb = resident_mb(daemon.process.pid)
         idle = []
         for number in range(IDLE):
             sock = stack.enter_context(socket.create_connection(("127.0.0.1", port), RECEIVE_S))
@@ -77,17 +75,14 @@ def test_20_a_thousand_idle_connections_are_cut_while_a_stream_is_decided_in_tim
             decision = next(iter(decisions))
             assert decision.sequence == step
             latencies_us.append(decision.latency_us)
-        during_mb = resident_mb(process.pid)
+        during_mb = resident_mb(daemon.process.pid)
         for sock in idle:
             assert cut(sock)
         # Who comes now finds room, and the stream is still open.
-        newcomer = publish(Recorded("next", [events([1, 2])]), ready["feed"], timeout_s=RECEIVE_S)
+        newcomer = publish(Recorded("next", [events([1, 2])]), daemon.feed, timeout_s=RECEIVE_S)
         assert newcomer.counters["binned"] == 2
         peer.send(encode_message("end", no_events(GRID, ROUNDS * 1_000), at))
-        process.send_signal(signal.SIGTERM)
-        _, log = process.communicate(timeout=RECEIVE_S)
-    assert process.returncode == 0
-    door = msgspec.json.decode(log.splitlines()[-1])["door"]
+        door = daemon.stop()[-1]["door"]
     # In clear a peer asks to come in with its greeting: those that do fill the room for a while.
     assert door["handshake_failures"] + door["turned_away"] == IDLE
     assert door["turned_away"] <= IDLE // 3

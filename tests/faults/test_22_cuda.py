@@ -11,6 +11,8 @@ from retempo.runtime.engine_fallback import load_engine_or
 from retempo.runtime.engines import ENGINES
 from retempo.runtime.engines.session import onnxruntime
 from retempo.runtime.errors import EngineError
+from retempo.runtime.serve_config import ServeConfig
+from retempo.runtime.serving import deployment_of
 from tests.cli.conftest import Invoke, invoke
 from tests.runtime.live_model import config_text, model_bytes, network, serving
 
@@ -72,6 +74,27 @@ def test_no_room_on_the_device_is_named_or_falls_back(monkeypatch: pytest.Monkey
     engine = load_engine_or(model, model.resolution(), "cuda", "cpu", told.append)
     assert engine.name in ("sparse", "onnx")
     assert told == ["Failed to allocate memory for requested buffer of 1 streams"]
+
+
+def test_auto_goes_on_without_the_gpu_that_a_checkpoint_was_written_by(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(ENGINES, "cuda", f"{__name__}:Full")
+    (tmp_path / "a.onnx").write_bytes(A)
+    config = ServeConfig(model="a.onnx")
+    told: list[str] = []
+    for written_by, said in (
+        ("cuda", ["Failed to allocate memory for requested buffer of 1 streams"]),
+        ("onnx", []),
+    ):
+        monkeypatch.setattr(
+            "retempo.runtime.serving.engine_to_load", lambda *_, name=written_by: name
+        )
+        engine = deployment_of(config, tmp_path, fallen_back=told.append).engine
+        assert engine.name in ("sparse", "onnx")
+        assert told == said
+        told.clear()
+    assert engine.why == "the newest checkpoint of this model was written by it"
 
 
 def test_another_engine_never_falls_back() -> None:

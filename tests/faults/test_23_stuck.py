@@ -17,7 +17,7 @@ from retempo.runtime.subscriber import Decisions
 from retempo.runtime.watchdog import STUCK_EXIT
 from retempo.sensors.pieces import no_events
 from retempo.sensors.wire import Cursor, encode_message
-from tests.faults.process import TIMEOUT_S, Daemon, daemon
+from tests.daemons import TIMEOUT_S, Daemon, started
 from tests.faults.stuck_daemon import LIMIT_S
 from tests.runtime.stand_in import GRID, RECEIVE_S, Peer, events
 from tests.runtime.watched import fetch, value, values_of, watched_daemon
@@ -53,7 +53,7 @@ def test_a_stuck_loop_is_logged_with_its_place_and_unhealthy_and_systemd_hears_n
             "NOTIFY_SOCKET": str(tmp_path / "notify"),
             "WATCHDOG_USEC": "3000000",
         }
-        with daemon("-m", "tests.faults.stuck_daemon", environment=environment) as running:
+        with started("-m", "tests.faults.stuck_daemon", environment=environment) as running:
             url = running.wait_for("metrics")["url"].removesuffix("/metrics")
             assert systemd.recv(4_096).startswith(b"READY=1\nWATCHDOG=1\n")
             assert health_of(url)[0] == 200
@@ -80,7 +80,7 @@ def test_a_stuck_loop_is_logged_with_its_place_and_unhealthy_and_systemd_hears_n
 
 
 def test_a_stuck_daemon_that_shall_end_ends_with_its_own_code() -> None:
-    with daemon("-m", "tests.faults.stuck_daemon", "exit") as running:
+    with started("-m", "tests.faults.stuck_daemon", "exit") as running:
         stick(running)
         assert running.wait_for("stuck")["exit"] == STUCK_EXIT
         assert running.process.wait(TIMEOUT_S) == STUCK_EXIT

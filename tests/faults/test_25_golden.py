@@ -15,17 +15,9 @@ from retempo.runtime.subscriber import Decisions
 from retempo.sensors.events import EventChunk, Source
 from retempo.sensors.files import open_recording
 from retempo.sensors.pieces import split
-from tests.faults.rig import (
-    TIMEOUT_S,
-    Hand,
-    Verdict,
-    deployed,
-    replayed,
-    serving,
-    until_final,
-    verdict,
-    write_config,
-)
+from tests.daemons import TIMEOUT_S, serving
+from tests.faults.rig import Hand, Verdict, replayed, until_final, verdict
+from tests.serve_config import deployed, write_config
 
 pytestmark = [pytest.mark.fault(25), pytest.mark.recordings]
 

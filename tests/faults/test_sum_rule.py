@@ -23,9 +23,10 @@ from retempo.runtime.decision import Decision
 from retempo.runtime.deployment import Deployment
 from retempo.runtime.event_log import EventLog
 from retempo.runtime.feed import GRACE_US, KEEPALIVE_S, Credit, Reply
-from retempo.runtime.feed_server import Delivery, FeedServer
+from retempo.runtime.feed_server import FeedServer
 from retempo.runtime.guard import GuardRules
 from retempo.runtime.overload import Overload, Policy
+from retempo.runtime.replies import Delivery
 from retempo.runtime.snapshot import unaccounted
 from retempo.sensors.events import EventChunk
 from retempo.sensors.pieces import no_events

@@ -9,7 +9,8 @@ import msgspec
 from retempo.runtime.decision import Decision
 from retempo.runtime.event_log import EventLog
 from retempo.runtime.feed import Credit, Reply
-from retempo.runtime.feed_server import Delivery, FeedServer
+from retempo.runtime.feed_server import FeedServer
+from retempo.runtime.replies import Delivery
 from retempo.sensors.pieces import no_events
 from retempo.sensors.wire import Cursor, Frames, encode_message
 from retempo.sensors.wire_header import Buffer, Kind

@@ -1,10 +1,7 @@
 """Model files, and a daemon of its own process that serves and swaps them, for tests."""
 
-import json
-import subprocess
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +17,9 @@ from retempo.runtime.deployment import Deployment, deploy
 from retempo.runtime.engines import load_engine
 from retempo.runtime.pipeline import Pipeline
 from retempo.sensors.events import EventChunk
+from tests import serve_config
 from tests.builders import make_network
-from tests.cli.served import COMMAND, TIMEOUT_S, Served
+from tests.daemons import TIMEOUT_S, Daemon, Line
 from tests.runtime.stand_in import GRID
 
 SPEC = GridSpec(GRID.width, GRID.height, GRID.polarities)
@@ -52,13 +50,8 @@ def essence(decisions: Sequence[Decision]) -> list[tuple[int, int, list[float], 
 
 
 def config_text(model: str = "a.onnx", *, top: str = "", rest: str = "") -> str:
-    return f"""
-        model = {json.dumps(model)}
-        {top}
-        [feed]
-        bind = "tcp://127.0.0.1:*"
-        [decisions]
-        bind = "tcp://127.0.0.1:*"
+    """A deployment that can be asked to swap; `rest` are more keys of `[models]`, or tables."""
+    tables = f"""
         [control]
         bind = "ipc://control"
         [models]
@@ -68,16 +61,14 @@ def config_text(model: str = "a.onnx", *, top: str = "", rest: str = "") -> str:
         [engine]
         name = "sparse"
         """
+    return serve_config.config_text(tables, model=model, top=top)
 
 
-@dataclass
-class Daemon(Served):
-    """A daemon of its own process with a control socket."""
+class Controlled(Daemon):
+    """A daemon of its own process with a control socket in its folder."""
 
-    folder: Path
-
-    def __init__(self, process: "subprocess.Popen[bytes]", folder: Path) -> None:
-        super().__init__(process)
+    def __init__(self, folder: Path) -> None:
+        super().__init__(["-m", "retempo.cli", "serve", "serve.toml"], folder=folder)
         self.folder = folder
 
     def ask(self, request: Request) -> dict[str, Any]:
@@ -89,24 +80,14 @@ class Daemon(Served):
     def status(self) -> dict[str, Any]:
         return self.ask(Status())
 
-    def end(self) -> tuple[int, list[dict[str, Any]]]:
+    def end(self) -> tuple[int, list[Line]]:
         """Stop it over the control socket; returns its exit code and its log."""
         assert self.ask(StopRequest()) == {"ok": True, "stopping": True}
-        _, log = self.process.communicate(timeout=TIMEOUT_S)
-        return self.process.returncode, [json.loads(line) for line in log.splitlines()]
+        return self.wait(), self.log
 
 
 @contextmanager
-def serving(folder: Path) -> Iterator[Daemon]:
+def serving(folder: Path) -> Iterator[Controlled]:
     """Serve `serve.toml` of a folder, from within it."""
-    process = subprocess.Popen(
-        [*COMMAND, "serve", "serve.toml"],
-        cwd=folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    try:
-        yield Daemon(process, folder)
-    finally:
-        process.kill()
-        process.communicate()
+    with closing(Controlled(folder)) as daemon:
+        yield daemon

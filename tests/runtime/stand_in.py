@@ -1,15 +1,13 @@
 """A deployment without a network, and a daemon that serves it, for tests of the transport."""
 
 import queue
-import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from io import StringIO
-from pathlib import Path
 from typing import Any, cast
 
 import msgspec
@@ -29,6 +27,7 @@ from retempo.runtime.overload import Overload
 from retempo.runtime.sparse_bins import Block, SparseBins
 from retempo.sensors.events import EventChunk
 from retempo.sensors.geometry import Geometry, GridGeometry
+from tests.daemons import Daemon, started
 
 GRID = GridGeometry(8, 6, 2)
 DT_US = 1_000
@@ -249,25 +248,9 @@ def running_daemon(
         raise failures[0]
 
 
-@contextmanager
-def daemon_process(
-    *arguments: str,
-) -> Iterator[tuple["subprocess.Popen[str]", dict[str, Any]]]:
-    """Serve the stand-in in a process of its own; yields it and what it announced."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.runtime.stand_in", *arguments],
-        cwd=Path(__file__).parents[2],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        assert process.stdout is not None
-        yield process, msgspec.json.decode(process.stdout.readline())
-    finally:
-        if process.poll() is None:
-            process.kill()
-        process.communicate(timeout=RECEIVE_S)
+def stand_in_process(*endpoints: str) -> AbstractContextManager[Daemon]:
+    """Serve the stand-in in a process of its own."""
+    return started("-m", "tests.runtime.stand_in", *endpoints)
 
 
 class Peer:

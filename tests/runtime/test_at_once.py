@@ -17,12 +17,13 @@ from retempo.runtime.decision import Decision
 from retempo.runtime.deployment import Deployment
 from retempo.runtime.event_log import EventLog
 from retempo.runtime.feed import Reply
-from retempo.runtime.feed_server import Delivery, FeedServer
+from retempo.runtime.feed_server import FeedServer
 from retempo.runtime.guard import GuardRules
 from retempo.runtime.layout import geometry_of
 from retempo.runtime.overload import Overload
 from retempo.runtime.readouts import READOUTS
 from retempo.runtime.recorder import Nobody
+from retempo.runtime.replies import Delivery
 from retempo.sensors.events import EventChunk
 from retempo.sensors.pieces import no_events
 from retempo.sensors.wire import Cursor, encode, encode_message

@@ -10,15 +10,13 @@ import pytest
 
 from benchmarks.kill_nine import (
     CHUNK_US,
-    Collector,
     Daemon,
-    Key,
     chunks_of,
     kill_at_random,
-    table,
-    uninterrupted,
     write_config,
 )
+from benchmarks.kill_results import table
+from benchmarks.lives import Collector, Key, uninterrupted
 from benchmarks.resending import ResendingSender
 from retempo.runtime.config import load_config
 from retempo.runtime.serve_config import ServeConfig

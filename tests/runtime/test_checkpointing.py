@@ -29,8 +29,9 @@ from retempo.runtime.engines import load_engine
 from retempo.runtime.errors import ConfigError
 from retempo.runtime.event_log import EventLog
 from retempo.runtime.feed import Credit, Ended, Refusal, Reply
-from retempo.runtime.feed_server import Delivery, FeedServer
+from retempo.runtime.feed_server import FeedServer
 from retempo.runtime.layout import layout_of
+from retempo.runtime.replies import Delivery
 from retempo.runtime.serve_config import CheckpointConfig, ServeConfig
 from retempo.runtime.serving import checkpoint_folder_of, checkpointing_of
 from retempo.sensors.events import EventChunk
@@ -163,7 +164,7 @@ class Life:
         self.take()
         self.writer.write(reason)
         self.chore.tick()
-        self.server.acknowledge()
+        self.acknowledge()
 
     def kill(self) -> None:
         """What remains of a process that is killed: its files, without the lock."""

@@ -8,7 +8,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import cast
 
-import msgspec
 import pytest
 
 from retempo.runtime.daemon import run_daemon
@@ -24,12 +23,12 @@ from tests.runtime.stand_in import (
     RECEIVE_S,
     Peer,
     Recorded,
-    daemon_process,
     decided,
     deployment,
     essence,
     events,
     running_daemon,
+    stand_in_process,
 )
 
 
@@ -40,21 +39,19 @@ def open_message(at: Cursor) -> list[bytes | memoryview]:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_finishes_the_open_streams_and_exits_with_0(number: signal.Signals) -> None:
     at = Cursor("a", GRID, 5)
-    with daemon_process() as (process, ready):
-        assert ready["ready"] is True
+    with stand_in_process() as daemon:
         with (
-            Decisions(ready["decisions"], timeout_s=RECEIVE_S) as decisions,
-            Peer(ready["feed"]) as peer,
+            Decisions(daemon.decisions, timeout_s=RECEIVE_S) as decisions,
+            Peer(daemon.feed) as peer,
         ):
             peer.send(open_message(at))
             peer.send(encode_message("events", events([100, 1_200], 1_200), at))
             first = next(iter(decisions))
-            process.send_signal(number)
+            daemon.process.send_signal(number)
             last = next(iter(decisions))
         assert (first.final, last.final) == (False, True)
-        _, log = process.communicate(timeout=RECEIVE_S)
-    assert process.returncode == 0
-    totals = msgspec.json.decode(log.splitlines()[-1])
+        assert daemon.wait() == 0
+    totals = daemon.log[-1]
     assert totals["event"] == "totals"
     counters = totals["counters"]
     assert counters["received"] == 2
@@ -66,13 +63,14 @@ def test_a_signal_finishes_the_open_streams_and_exits_with_0(number: signal.Sign
 def test_a_second_signal_ends_a_daemon_that_is_stuck() -> None:
     at = Cursor("stuck", GRID, 5)
     with (
-        daemon_process() as (process, ready),
-        Decisions(ready["decisions"], timeout_s=RECEIVE_S) as decisions,
-        Peer(ready["feed"]) as peer,
+        stand_in_process() as daemon,
+        Decisions(daemon.decisions, timeout_s=RECEIVE_S) as decisions,
+        Peer(daemon.feed) as peer,
     ):
         peer.send(open_message(at))
         peer.send(encode_message("events", events([1], 2_000), at))
         next(iter(decisions))
+        process = daemon.process
         assert process.stdout is not None
         assert process.stdout.readline() == "stuck\n"
         signals = 0
@@ -94,12 +92,12 @@ def test_a_sender_that_imports_nothing_of_ours_is_served() -> None:
         for i in range(size)
     ]
     with (
-        daemon_process() as (_, ready),
-        Decisions(ready["decisions"], ["foreign"], timeout_s=RECEIVE_S) as decisions,
+        stand_in_process() as daemon,
+        Decisions(daemon.decisions, ["foreign"], timeout_s=RECEIVE_S) as decisions,
     ):
         script = Path(foreign_sender.__file__)
         subprocess.run(
-            [sys.executable, script, ready["feed"], str(messages), str(size)],
+            [sys.executable, script, daemon.feed, str(messages), str(size)],
             check=True,
             timeout=RECEIVE_S,
             cwd=script.parent,

@@ -19,10 +19,11 @@ from retempo.runtime.deployment import Deployment, deploy
 from retempo.runtime.engines import load_engine
 from retempo.runtime.event_log import EventLog
 from retempo.runtime.feed import WINDOW, Credit, Reply
-from retempo.runtime.feed_server import Delivery, FeedServer
+from retempo.runtime.feed_server import FeedServer
 from retempo.runtime.layout import geometry_of, layout_of
 from retempo.runtime.mean_kernel import WORTH, add_bin, add_bin_numpy, new_memory
 from retempo.runtime.pipeline import Pipeline
+from retempo.runtime.replies import Delivery
 from retempo.runtime.sparse_bins import with_zeros
 from retempo.sensors.events import EventChunk
 from retempo.sensors.pieces import no_events

@@ -21,8 +21,9 @@ from retempo.runtime.engines import load_engine
 from retempo.runtime.errors import InputError
 from retempo.runtime.event_log import EventLog
 from retempo.runtime.feed import Reply
-from retempo.runtime.feed_server import Delivery, FeedServer
+from retempo.runtime.feed_server import FeedServer
 from retempo.runtime.overload import Overload, Policy
+from retempo.runtime.replies import Delivery
 from retempo.sensors.events import EventChunk
 from retempo.sensors.geometry import GridGeometry
 from retempo.sensors.pieces import no_events

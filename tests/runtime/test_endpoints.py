@@ -1,5 +1,6 @@
 """Endpoints bound and refused: ports in use, sockets left behind, files in the way."""
 
+import signal
 import socket
 from pathlib import Path
 
@@ -10,12 +11,11 @@ from retempo.runtime.errors import FeedError
 from retempo.runtime.publisher import publish
 from retempo.runtime.security.settings import Security
 from tests.runtime.stand_in import (
-    RECEIVE_S,
     Recorded,
-    daemon_process,
     deployment,
     events,
     running_daemon,
+    stand_in_process,
 )
 
 
@@ -47,12 +47,11 @@ def test_an_endpoint_that_cannot_be_bound_is_refused(endpoint: str, reason: str)
 
 def test_an_ipc_socket_left_by_a_killed_daemon_is_taken_over(tmp_path: Path) -> None:
     feed, out = (f"ipc://{tmp_path / name}" for name in ("feed", "out"))
-    with daemon_process(feed, out) as (process, _):
-        process.kill()
-        process.wait(RECEIVE_S)
+    with stand_in_process(feed, out) as daemon:
+        daemon.stop(signal.SIGKILL)
     assert (tmp_path / "feed").is_socket()
-    with daemon_process(feed, out) as (_, ready):
-        assert ready["feed"] == feed
+    with stand_in_process(feed, out) as daemon:
+        assert daemon.feed == feed
         assert publish(Recorded("a", [events([1])]), feed).events == 1
         with pytest.raises(FeedError, match="another program listens there"):
             run_daemon(deployment(), feed, "tcp://127.0.0.1:*")

@@ -238,7 +238,7 @@ def test_a_stream_cannot_change_its_sensor() -> None:
 
 
 def test_the_number_of_streams_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("retempo.runtime.feed_server.MAX_STREAMS", 1)
+    monkeypatch.setattr("retempo.runtime.opening.MAX_STREAMS", 1)
     bench, _ = opened()
     bench.receive(ME, control("open", Cursor("b", GRID, 1)))
     assert bench.take() == [(ME, Refusal(1, "b", 1, "1 streams are open, and that is the most"))]

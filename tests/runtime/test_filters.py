@@ -20,10 +20,11 @@ from retempo.runtime.engines import load_engine
 from retempo.runtime.errors import ConfigError, InputError
 from retempo.runtime.event_log import EventLog
 from retempo.runtime.feed import Credit, Refusal, Reply
-from retempo.runtime.feed_server import Delivery, FeedServer
+from retempo.runtime.feed_server import FeedServer
 from retempo.runtime.layout import check_geometry, layout_of
 from retempo.runtime.pipeline import Pipeline
 from retempo.runtime.replay import replay
+from retempo.runtime.replies import Delivery
 from retempo.runtime.serve_config import ServeConfig
 from retempo.runtime.serving import deployment_of
 from retempo.sensors.errors import FilterError

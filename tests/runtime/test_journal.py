@@ -22,13 +22,14 @@ from retempo.runtime.engines import load_engine
 from retempo.runtime.errors import ConfigError, EngineError, InputError
 from retempo.runtime.event_log import EventLog
 from retempo.runtime.feed import Ended, Reply
-from retempo.runtime.feed_server import Delivery, FeedServer
+from retempo.runtime.feed_server import FeedServer
 from retempo.runtime.guard import GuardRules
 from retempo.runtime.journal import Journal
 from retempo.runtime.journal_format import Begin, Failed, Opened, Shed, Taken, journal_files
 from retempo.runtime.journal_reader import Broken, read_journal
 from retempo.runtime.journal_replay import JournalReplay, replay_journal
 from retempo.runtime.overload import Overload, Policy
+from retempo.runtime.replies import Delivery
 from retempo.sensors.events import EventChunk
 from retempo.sensors.filters import parse_filter
 from retempo.sensors.geometry import GridGeometry

@@ -16,9 +16,9 @@ from retempo.runtime import (
     decisions_out,
     event_log,
     feed,
-    feed_server,
     finished,
     journal_writer,
+    opening,
     page_server,
     send_ring,
     trial_process,
@@ -94,7 +94,7 @@ def spaced(quantity: str) -> str:
 def test_the_bounds_are_the_codes() -> None:
     guard, kept, models = GuardRules(), JournalConfig(), ModelsConfig()
     for bound in (
-        f"{feed_server.MAX_STREAMS:,}",
+        f"{opening.MAX_STREAMS:,}",
         f"`[feed] window`, {feed.WINDOW}",
         f"{feed.MAX_MESSAGE_BYTES // 2**20} MiB",
         f"{decisions_out.QUEUED_DECISIONS:,}",

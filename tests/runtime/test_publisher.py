@@ -23,11 +23,11 @@ from tests.runtime.stand_in import (
     GRID,
     RECEIVE_S,
     Recorded,
-    daemon_process,
     decided,
     essence,
     events,
     running_daemon,
+    stand_in_process,
 )
 
 
@@ -262,13 +262,13 @@ def test_a_daemon_that_dies_ends_the_publisher_in_time() -> None:
             failures.append(str(error))
 
     with (
-        daemon_process() as (process, ready),
-        Decisions(ready["decisions"], timeout_s=RECEIVE_S) as decisions,
+        stand_in_process() as daemon,
+        Decisions(daemon.decisions, timeout_s=RECEIVE_S) as decisions,
     ):
-        thread = threading.Thread(target=send, args=(ready["feed"],))
+        thread = threading.Thread(target=send, args=(daemon.feed,))
         thread.start()
         next(iter(decisions))
-        process.kill()
+        daemon.process.kill()
         thread.join(RECEIVE_S)
     assert not thread.is_alive()
     assert "went silent after" in failures[0]

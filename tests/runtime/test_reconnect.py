@@ -1,6 +1,5 @@
 """A sender and its daemon that lose each other: killed, stopped, cut off, over real sockets."""
 
-import json
 import signal
 import subprocess
 import sys
@@ -21,6 +20,7 @@ from retempo.runtime.subscriber import Decisions
 from retempo.sensors.events import Clock, EventChunk
 from retempo.sensors.geometry import Geometry
 from retempo.sensors.wire import Cursor, Message
+from tests.daemons import Daemon
 from tests.runtime.feed_bench import control
 from tests.runtime.stand_in import (
     DT_US,
@@ -28,10 +28,10 @@ from tests.runtime.stand_in import (
     RECEIVE_S,
     Peer,
     Recorded,
-    daemon_process,
     decided,
     essence,
     running_daemon,
+    stand_in_process,
 )
 from tests.runtime.tcp_proxy import proxy
 from tests.runtime.test_publisher import scripted_daemon
@@ -88,28 +88,21 @@ class Restarting:
     """A daemon process that can be killed and started anew at its endpoints."""
 
     stack: ExitStack
-    process: "subprocess.Popen[str]" = field(init=False)
-    ready: dict[str, Any] = field(init=False)
+    running: Daemon = field(init=False)
 
     def __post_init__(self) -> None:
-        self.process, self.ready = self.stack.enter_context(daemon_process())
+        self.running = self.stack.enter_context(stand_in_process())
 
     def kill(self) -> None:
-        self.process.kill()
-        self.process.wait(RECEIVE_S)
+        self.running.stop(signal.SIGKILL)
 
     def start(self) -> None:
-        endpoints = (self.ready["feed"], self.ready["decisions"])
-        self.process, self.ready = self.stack.enter_context(daemon_process(*endpoints))
+        endpoints = self.running.feed, self.running.decisions
+        self.running = self.stack.enter_context(stand_in_process(*endpoints))
 
     def restart(self) -> None:
         self.kill()
         self.start()
-
-    def log(self) -> list[dict[str, Any]]:
-        self.process.send_signal(signal.SIGTERM)
-        _, log = self.process.communicate(timeout=RECEIVE_S)
-        return [json.loads(line) for line in log.splitlines()]
 
 
 @pytest.fixture
@@ -123,8 +116,8 @@ def test_a_daemon_that_is_killed_goes_on_with_what_the_ring_holds(
     daemon: Restarting, kind: type[Acting]
 ) -> None:
     source = kind(400, {200: daemon.restart})
-    with Decisions(daemon.ready["decisions"], timeout_s=RECEIVE_S) as decisions:
-        report = publish(source, daemon.ready["feed"])
+    with Decisions(daemon.running.decisions, timeout_s=RECEIVE_S) as decisions:
+        report = publish(source, daemon.running.feed)
         had = until_final(decisions)
     before = [d for d in had if d.epoch == had[0].epoch]
     after = [d for d in had if d.epoch != had[0].epoch]
@@ -136,7 +129,7 @@ def test_a_daemon_that_is_killed_goes_on_with_what_the_ring_holds(
     assert report.counters["received"] == report.counters["binned"] == EACH * (400 - first)
     assert (report.counters["lost"], report.lost, report.shed, report.forgotten) == (0,) * 4
     assert report.reopened >= 1
-    log = daemon.log()
+    log = daemon.running.stop()
     (opened,) = [line for line in log if line["event"] == "stream_opened"]
     assert opened["sequence"] > 0
     assert next(line for line in log if line["event"] == "totals")["failed"] == 0
@@ -144,7 +137,7 @@ def test_a_daemon_that_is_killed_goes_on_with_what_the_ring_holds(
 
 def test_a_live_source_goes_on_while_the_daemon_is_away(daemon: Restarting) -> None:
     source = LiveActing(400, {100: daemon.kill, 300: daemon.start})
-    report = publish(source, daemon.ready["feed"])
+    report = publish(source, daemon.running.feed)
     assert report.events == 400 * EACH
     assert report.counters["received"] >= 300 * EACH
     assert (report.counters["lost"], report.shed) == (0, 0)
@@ -152,13 +145,13 @@ def test_a_live_source_goes_on_while_the_daemon_is_away(daemon: Restarting) -> N
 
 def test_a_daemon_that_stands_still_for_long_decides_each_bin_once(daemon: Restarting) -> None:
     def stop() -> None:
-        daemon.process.send_signal(signal.SIGSTOP)
-        threading.Timer(1.5, daemon.process.send_signal, [signal.SIGCONT]).start()
+        daemon.running.process.send_signal(signal.SIGSTOP)
+        threading.Timer(1.5, daemon.running.process.send_signal, [signal.SIGCONT]).start()
 
     source = Acting(400, {200: stop})
     with (
-        Decisions(daemon.ready["decisions"], timeout_s=RECEIVE_S) as decisions,
-        Sender(daemon.ready["feed"], timeout_s=0.3) as sender,
+        Decisions(daemon.running.decisions, timeout_s=RECEIVE_S) as decisions,
+        Sender(daemon.running.feed, timeout_s=0.3) as sender,
     ):
         report = sender.publish(source)
         had = until_final(decisions)
@@ -170,13 +163,13 @@ def test_a_daemon_that_stands_still_for_long_decides_each_bin_once(daemon: Resta
 
 def test_a_live_source_that_outruns_all_sheds_its_oldest_and_says_so(daemon: Restarting) -> None:
     def stop() -> None:
-        daemon.process.send_signal(signal.SIGSTOP)
+        daemon.running.process.send_signal(signal.SIGSTOP)
 
     def go_on() -> None:
-        daemon.process.send_signal(signal.SIGCONT)
+        daemon.running.process.send_signal(signal.SIGCONT)
 
     source = LiveActing(2_000, {100: stop, 1_900: go_on})
-    with Sender(daemon.ready["feed"], timeout_s=RECEIVE_S, ring_bytes=100_000) as sender:
+    with Sender(daemon.running.feed, timeout_s=RECEIVE_S, ring_bytes=100_000) as sender:
         report = sender.publish(source)
     assert report.shed > 0
     assert report.lost == 0
@@ -186,7 +179,7 @@ def test_a_live_source_that_outruns_all_sheds_its_oldest_and_says_so(daemon: Res
 
 
 def test_a_sender_whose_patience_has_ended_can_send_another_stream(daemon: Restarting) -> None:
-    with Sender(daemon.ready["feed"], patience_s=0.2) as sender:
+    with Sender(daemon.running.feed, patience_s=0.2) as sender:
         with pytest.raises(FeedError, match=r"and did not come back within 0\.2 s"):
             sender.publish(Acting(400, {200: daemon.kill}))
         daemon.start()
@@ -194,7 +187,7 @@ def test_a_sender_whose_patience_has_ended_can_send_another_stream(daemon: Resta
 
 
 def test_a_recording_waits_and_sheds_nothing_however_small_the_ring(daemon: Restarting) -> None:
-    with Sender(daemon.ready["feed"], ring_bytes=1) as sender:
+    with Sender(daemon.running.feed, ring_bytes=1) as sender:
         report = sender.publish(Acting(100))
     assert (report.counters["received"], report.shed) == (100 * EACH, 0)
 

@@ -19,9 +19,9 @@ from retempo.runtime.subscriber import Decisions
 from retempo.sensors.events import EventChunk
 from retempo.sensors.geometry import Geometry
 from tests.builders import cut
-from tests.cli.served import TIMEOUT_S
+from tests.daemons import TIMEOUT_S
 from tests.runtime.live_model import (
-    Daemon,
+    Controlled,
     config_text,
     decided,
     deployed,
@@ -89,7 +89,7 @@ def joined(chunks: Sequence[EventChunk]) -> EventChunk:
     return EventChunk(t_us, chunks[-1].t_end_us, x=x, y=y, on=on)
 
 
-def under_load(daemon: Daemon, act: Callable[[threading.Event], object]) -> list[Stream]:
+def under_load(daemon: Controlled, act: Callable[[threading.Event], object]) -> list[Stream]:
     """Publish three streams, do something while all of them are on their way, and end them.
 
     What is done is handed an event that is set when a stream is decided otherwise than at first.
