@@ -42,18 +42,18 @@ _REST_S = 10.0
 
 
 def beginning(
-    settings: ServeConfig, folder: Path, engine: str, filters: Sequence[str] | None = None
+    settings: ServeConfig,
+    folder: Path,
+    served: Deployment,
+    filters: Sequence[str] | None = None,
 ) -> Begin:
     """Return what every file of this daemon's journal begins with, but for the number.
 
     Args:
         settings: what is served.
         folder: what its relative paths start from.
-        engine: the one that was chosen.
+        served: what was made of them.
         filters: texts that take the place of the configuration's.
-
-    Raises:
-        OSError: the model cannot be read.
     """
     text = msgspec.json.encode(settings)
     return Begin(
@@ -61,8 +61,8 @@ def beginning(
         session=secrets.randbits(63),
         number=0,
         retempo=retempo.__version__,
-        engine=engine,
-        model_sha256=digest_of((folder / settings.model).read_bytes()),
+        engine=served.engine.name,
+        model_sha256=served.model.sha256,
         settings_sha256=digest_of(text),
         settings=text.decode(),
         folder=str(folder.absolute()),

@@ -25,10 +25,12 @@ from retempo.runtime.feed import Ended, Reply
 from retempo.runtime.feed_server import Delivery, FeedServer
 from retempo.runtime.guard import GuardRules
 from retempo.runtime.journal import Journal
+from retempo.runtime.journal_config import journal_of
 from retempo.runtime.journal_format import Begin, Failed, Opened, Shed, Taken, journal_files
 from retempo.runtime.journal_reader import Broken, read_journal
 from retempo.runtime.journal_replay import JournalReplay, replay_journal
 from retempo.runtime.overload import Overload, Policy
+from retempo.runtime.serve_config import JournalConfig, ServeConfig
 from retempo.sensors.events import EventChunk
 from retempo.sensors.filters import parse_filter
 from retempo.sensors.geometry import GridGeometry
@@ -385,6 +387,18 @@ def test_a_folder_that_cannot_be_written_is_refused_at_the_start(tmp_path: Path)
         Live(tmp_path / "file" / "journal")
     with pytest.raises(InputError, match=r"it has no files journal-00000001\.rtj"):
         next(read_journal(tmp_path))
+
+
+def test_a_journal_begins_with_what_is_loaded_whatever_lies_on_the_disk(tmp_path: Path) -> None:
+    settings = ServeConfig(model="replaced.onnx", journal=JournalConfig(folder="journal"))
+    (tmp_path / "replaced.onnx").write_bytes(b"another model by now")
+    journal = journal_of(settings, tmp_path, SERVED, None, EventLog(StringIO()))
+    assert journal is not None
+    journal.close()
+    begin = next(read_journal(tmp_path / "journal"))
+    assert isinstance(begin, Begin)
+    assert (begin.model_sha256, begin.engine) == (SERVED.model.sha256, "sparse")
+    assert len(begin.model_sha256) == 64
 
 
 def test_records_hold_what_was_done_in_its_order(tmp_path: Path) -> None:
