@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from retempo.runtime.errors import CheckpointError, ConfigError
 from retempo.runtime.mean_kernel import add_bin
-from retempo.runtime.saved_state import Saved, taken_array, taken_float, within
+from retempo.runtime.saved_state import Saved, taken_array, taken_float, taken_int, within
 
 Scores = NDArray[np.float64]
 Outputs = NDArray[np.float32]
@@ -97,12 +97,13 @@ class _Mean:
         return scores
 
     def save(self) -> Saved:
-        return {"total": self._total.copy(), "weight": self._weight}
+        return {"total": self._total.copy(), "weight": self._weight, "dt_us": self._dt_us}
 
     def load(self, saved: Saved, labels: int) -> None:
-        weight = taken_float(saved, "weight")
+        weight, dt_us = taken_float(saved, "weight"), taken_int(saved, "dt_us", 1)
         self._total = taken_array(saved, "total", np.float64, (1, labels if weight else 1)).copy()
-        self._weight = weight
+        # Weights count in bins of the step that the stream began with.
+        self._weight, self._dt_us = weight, dt_us
 
 
 class _Leaky:
