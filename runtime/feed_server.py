@@ -203,7 +203,7 @@ class FeedServer:
             except Exception as error:  # noqa: BLE001  (one bad stream must not end the others)
                 self.failed(stream, error)
             stream.rung = Rung()
-        self._recorder.swapped(new)
+        self._recorder.swapped(new, self._streams.values())
         self.report.swaps += 1
 
     def tell_ended(self, durable: Container[tuple[str, int]] | None = None) -> None:
@@ -232,6 +232,7 @@ class FeedServer:
             stream.pipeline.epoch = stream.decided_as
             stream.pipeline.on_jump = partial(self._jumped, stream.name)
             self._streams[stream.name] = stream
+            self._recorder.restored(stream, self._deployment)
             self.report.streams += 1
             self.report.restored += 1
             self._log.info("stream_restored", stream=stream.name, sequence=stream.stepped + 1)
