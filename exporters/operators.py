@@ -46,7 +46,11 @@ _LARGEST_SIDE = 1 << 31
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The most that a model may be; `operators` are allowed besides `OPERATORS`."""
+    """The most that a model may be; `operators` are allowed besides `OPERATORS`.
+
+    They are other ways to write the network of the contract, as an optimizer of graphs may do: what
+    the graph computes is held against that all the same.
+    """
 
     bytes: int = 1 << 30
     nodes: int = 100_000
@@ -87,6 +91,29 @@ def check_operators(model: ModelProto, name: str, limits: Limits) -> None:
     _check_sides(graph, name)
 
 
+def check_allowed(operators: Iterable[str]) -> None:
+    """Check operators that are to be allowed besides `OPERATORS`: no model could hold any other.
+
+    Raises:
+        OperatorError: ONNX does not have one of them, or it holds a graph.
+    """
+    for operator in operators:
+        unfit = _unfit(operator)
+        if unfit:
+            raise OperatorError(f"{operator!r} cannot be allowed: {unfit}")
+
+
+def _unfit(operator: str) -> str:
+    """Return why an operator can be in no step, empty if it can."""
+    if not onnx.defs.has(operator):
+        return "ONNX has no operator of that name"
+    attributes = onnx.defs.get_schema(operator).attributes.values()
+    kinds = (onnx.defs.OpSchema.AttrType.GRAPH, onnx.defs.OpSchema.AttrType.GRAPHS)
+    if any(attribute.type in kinds for attribute in attributes):
+        return "it holds a graph, and a step has none"
+    return ""
+
+
 def _check_node(node: NodeProto, name: str, limits: Limits) -> None:
     if node.domain not in _DOMAINS:
         raise OperatorError(
@@ -94,9 +121,11 @@ def _check_node(node: NodeProto, name: str, limits: Limits) -> None:
             "operators are not run"
         )
     if node.op_type not in OPERATORS and node.op_type not in limits.operators:
+        advice = _unfit(node.op_type) or (
+            "if it is a way of your own to write the same network, add it to [models] operators"
+        )
         raise OperatorError(
-            f"{name} uses the operator {node.op_type!r}, which no step of Retempo has; add it to "
-            "[models] operators if the model is your own"
+            f"{name} uses the operator {node.op_type!r}, which no step of Retempo has; {advice}"
         )
     for attribute in node.attribute:
         if attribute.type in _GRAPHS or attribute.HasField("g") or len(attribute.graphs):

@@ -224,7 +224,7 @@ class FeedServer:
             except Exception as error:  # noqa: BLE001  (one bad stream must not end the others)
                 self.failed(stream, error)
             stream.rung = Rung()
-        self._recorder.swapped(new)
+        self._recorder.swapped(new, self._streams.values())
         self.report.swaps += 1
 
     def tell_ended(self, durable: Container[tuple[str, int]] | None = None) -> None:
@@ -242,7 +242,7 @@ class FeedServer:
 
     def restore(self, streams: Iterable[FeedStream]) -> None:
         """Open streams that a checkpoint holds; they wait for their senders to come back."""
-        self._opening.restore(streams, self._deployment.clock_us())
+        self._opening.restore(self._deployment, streams)
 
     def close(self) -> None:
         """Finish every open stream: its final decision goes out, its sender is told.

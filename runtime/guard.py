@@ -51,7 +51,7 @@ from retempo.runtime.guard_kernel import (
     reach,
     stream_us,
 )
-from retempo.runtime.saved_state import Saved, taken_array
+from retempo.runtime.saved_state import Saved, taken_array, taken_int
 from retempo.sensors.errors import GeometryError
 from retempo.sensors.events import EventChunk, unread_chunk
 from retempo.sensors.packet import Packet
@@ -171,8 +171,9 @@ class Guard:
         return at_us
 
     def save(self) -> Saved:
-        """Return where the guard stands: its table, and the events that it holds back."""
-        saved: Saved = {"table": self._table[:STATE].copy()}
+        """Return where the guard stands: its table, its grid, and the events that it holds back."""
+        grid_us = int(self._table[GRID])  # of a stream that came to another step, still the old one
+        saved: Saved = {"table": self._table[:STATE].copy(), "grid_us": grid_us}
         if self._held is not None:
             saved["t_us"] = self._held.t_us.copy()
             saved |= {name: column.copy() for name, column in _columns_of(self._held).items()}
@@ -185,6 +186,7 @@ class Guard:
             CheckpointError: it is the state of no guard.
         """
         table = taken_array(saved, "table", np.int64, (STATE,))
+        grid_us = taken_int(saved, "grid_us", 1)
         held = None
         if "t_us" in saved:
             t_us = taken_array(saved, "t_us", np.int64, (None,)).copy()
@@ -198,7 +200,7 @@ class Guard:
                 held = EventChunk(t_us, 0, **columns)
             except GeometryError as error:
                 raise CheckpointError(f"the guard's events: {error}") from error
-        self._table[:STATE], self._held = table, held
+        self._table[:STATE], self._table[GRID], self._held = table, grid_us, held
 
     @property
     def address(self) -> int:

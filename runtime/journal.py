@@ -1,5 +1,7 @@
 """The journal: what a daemon has done to its streams, in its order, for a replay bit for bit.
 
+A stream that is open as a session begins is taken up with its state, see `runtime.journal_resumed`.
+
 It is a recorder of the server and a chore of the loop. A disk that is full, gone or too slow stops
 the journal, never the streams: an error is logged, and what is open then is not recorded any
 further. Streams that open later are, once the disk takes them again.
@@ -7,7 +9,7 @@ further. Streams that open later are, once the disk takes them again.
 
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,22 +18,26 @@ import msgspec
 import retempo
 from retempo.exporters.manifest import digest_of
 from retempo.runtime.deployment import Deployment
-from retempo.runtime.errors import ConfigError
+from retempo.runtime.errors import ConfigError, RunError
 from retempo.runtime.event_log import EventLog
-from retempo.runtime.feed_stream import Waiting
+from retempo.runtime.feed_stream import FeedStream, Waiting
 from retempo.runtime.journal_files import JournalFiles
 from retempo.runtime.journal_format import (
+    PART_BYTES,
     VERSION,
     Begin,
     Changed,
     Ended,
     Failed,
     Opened,
+    Part,
     Record,
+    Resumed,
     Shed,
     Taken,
     append_record,
 )
+from retempo.runtime.journal_resumed import Awaited, stand_of
 from retempo.runtime.journal_writer import JournalWriter
 from retempo.runtime.serve_config import ServeConfig
 from retempo.sensors.wire_header import Buffer
@@ -42,18 +48,18 @@ _REST_S = 10.0
 
 
 def beginning(
-    settings: ServeConfig, folder: Path, engine: str, filters: Sequence[str] | None = None
+    settings: ServeConfig,
+    folder: Path,
+    served: Deployment,
+    filters: Sequence[str] | None = None,
 ) -> Begin:
     """Return what every file of this daemon's journal begins with, but for the number.
 
     Args:
         settings: what is served.
         folder: what its relative paths start from.
-        engine: the one that was chosen.
+        served: what was made of them.
         filters: texts that take the place of the configuration's.
-
-    Raises:
-        OSError: the model cannot be read.
     """
     text = msgspec.json.encode(settings)
     return Begin(
@@ -61,8 +67,8 @@ def beginning(
         session=secrets.randbits(63),
         number=0,
         retempo=retempo.__version__,
-        engine=engine,
-        model_sha256=digest_of((folder / settings.model).read_bytes()),
+        engine=served.engine.name,
+        model_sha256=served.model.sha256,
         settings_sha256=digest_of(text),
         settings=text.decode(),
         folder=str(folder.absolute()),
@@ -106,6 +112,7 @@ class Journal:
         self._clock_s = clock_s
         self._flushed_s = self._refused_s = clock_s()
         self._runs: dict[str, int] = {}
+        self._awaited: dict[str, Awaited] = {}
         self._ended: tuple[str, int | None] = "", None
         self._next_run = 0
         self._stopped = False
@@ -125,14 +132,15 @@ class Journal:
         """See `Recorder`; a journal that was stopped is tried again."""
         if self._stopped and self._clock_s() - self._refused_s >= _REST_S:
             self._stopped = False
-            self._writer.restart()
+            self._writer.restart(self._first_of(self._begin))
+        self._awaited.pop(stream, None)
         if not self._stopped:
-            self._runs[stream] = self._next_run
-            self._next_run += 1
+            self._runs[stream] = self._new_run()
         self._record(stream, lambda run: Opened(run, bytes(header), epoch))
 
     def taken(self, stream: str, message: Waiting) -> None:
         """See `Recorder`."""
+        self._take_up(stream)
         if len(message.frames) != 2:
             self._runs.pop(stream, None)  # nobody kept it: the stream cannot be told any further
         frames, lost = message.frames, message.chunk.lost
@@ -140,6 +148,7 @@ class Journal:
 
     def shed(self, stream: str, messages: Sequence[Waiting], *, reset: bool) -> None:
         """See `Recorder`."""
+        self._take_up(stream)
         told = [(m.sequence, len(m.chunk), m.chunk.lost, m.chunk.t_end_us) for m in messages]
         self._record(stream, lambda run: Shed(run, reset, told))
 
@@ -149,28 +158,32 @@ class Journal:
 
     def ended(self, stream: str) -> None:
         """See `Recorder`."""
+        self._awaited.pop(stream, None)
         self._record(stream, Ended)
         self._ended = stream, self._runs.pop(stream, None)
 
     def failed(self, stream: str, reason: str) -> None:
         """See `Recorder`."""
+        self._awaited.pop(stream, None)
         ended, run = self._ended
         if ended == stream and run is not None and stream not in self._runs:
             self._runs[stream] = run  # it failed over its end
         self._record(stream, lambda run: Failed(run, reason))
         self._runs.pop(stream, None)
 
-    def swapped(self, new: Deployment) -> None:
+    def swapped(self, new: Deployment, streams: Iterable[FeedStream]) -> None:
         """See `Recorder`: a session ends, and another begins in a file of its own.
 
-        A stream that is open cannot be told any further: its state came from two models.
+        There a stream that is open is taken up as soon as the new model alone decides it.
         """
         for stream in list(self._runs):
             self.failed(stream, "the model was swapped")
+        self._awaited = {each.name: Awaited(each, new) for each in streams}
         self._ended = "", None
         resolution = new.engine.resolution
         settings = msgspec.structs.replace(
             msgspec.json.decode(self._begin.settings, type=ServeConfig),
+            model=new.model.name,
             dt=f"{resolution.dt_us}us",
             method=resolution.method,
             normalisation=resolution.normalisation,
@@ -185,6 +198,10 @@ class Journal:
             settings=text.decode(),
         )
         self._try(lambda: self._writer.begin(self._first_of(self._begin)))
+
+    def restored(self, stream: FeedStream, served: Deployment) -> None:
+        """See `Recorder`; it is taken up before its next message."""
+        self._awaited[stream.name] = Awaited(stream, served, whole=True)
 
     def tick(self) -> None:
         """Have written what has been gathered for a second."""
@@ -213,6 +230,31 @@ class Journal:
             return bytes(framed)
 
         return first
+
+    def _new_run(self) -> int:
+        self._next_run += 1
+        return self._next_run - 1
+
+    def _take_up(self, stream: str) -> None:
+        """Begin with a stream that was open before, if it can be told from here on."""
+        awaited = self._awaited.get(stream)
+        # Many streams at once must not be what stops the journal.
+        if awaited is None or self._stopped or not self._writer.at_ease or not awaited.ready():
+            return
+        try:
+            state = stand_of(awaited)
+        except RunError:
+            return  # its own next look finds the same, and ends it
+        del self._awaited[stream]
+        if not self._writer.takes(2 * len(state)):
+            return  # nor may one that is huge
+        run = self._new_run()
+        self._runs[stream] = run
+        resumed = Resumed(run, awaited.stream.decided_as, len(state))
+        self._record(stream, lambda _: resumed)
+        for begin in range(0, len(state), PART_BYTES):
+            part = Part(run, state[begin : begin + PART_BYTES])
+            self._record(stream, lambda _, part=part: part)  # type: ignore[misc]
 
     def _record(self, stream: str, record_of: Callable[[int], Record]) -> None:
         run = self._runs.get(stream)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from retempo.runtime.daemon import Chore
+from retempo.runtime.deployment import Deployment
 from retempo.runtime.errors import ConfigError
 from retempo.runtime.event_log import EventLog
 from retempo.runtime.feed_server import FeedServer
@@ -16,7 +17,7 @@ from retempo.runtime.sizes import parse_bytes
 def journal_of(
     settings: ServeConfig,
     folder: Path,
-    engine: str,
+    served: Deployment,
     filters: Sequence[str] | None,
     log: EventLog,
 ) -> Journal | None:
@@ -25,7 +26,7 @@ def journal_of(
     Args:
         settings: what is served.
         folder: what its relative paths start from.
-        engine: the one that was chosen.
+        served: what was made of them.
         filters: texts that take the place of the configuration's, empty or None if none do.
         log: told when nothing can be written.
 
@@ -41,7 +42,7 @@ def journal_of(
             f"[journal] bytes is {asked.bytes}, which may not hold a message; "
             f"set it to {2 * MAX_RECORD_BYTES >> 20}MiB or more"
         )
-    begin = beginning(settings, folder, engine, filters or None)
+    begin = beginning(settings, folder, served, filters or None)
     where = folder / asked.folder
     return Journal(where, begin, file_bytes=file_bytes, files=asked.files, log=log)
 

@@ -16,6 +16,8 @@ import msgspec
 MAGIC: Final = b"RTMPOJ1\n"
 VERSION: Final = 1
 HEAD: Final = struct.Struct("<II")
+# Of what a stream stands at in one record.
+PART_BYTES: Final = 2**20
 # A message of the feed, which has at most a megabyte, and what is said of it.
 MAX_RECORD_BYTES: Final = 2**21
 _NAME: Final = re.compile(r"journal-(\d{8})\.rtj")
@@ -49,6 +51,25 @@ class Opened(msgspec.Struct, frozen=True, array_like=True, tag="open"):
     run: int
     header: bytes
     epoch: int
+
+
+class Resumed(msgspec.Struct, frozen=True, array_like=True, tag="resume"):
+    """A stream is gone on with: it was open before, under another model or another daemon.
+
+    What it stands at is a checkpoint of this one stream, see `runtime.checkpoint`, of `size` bytes:
+    they follow as `Part`s of the same `run`. Its decisions carry `epoch`.
+    """
+
+    run: int
+    epoch: int
+    size: int
+
+
+class Part(msgspec.Struct, frozen=True, array_like=True, tag="part"):
+    """The next bytes of what a stream stands at."""
+
+    run: int
+    state: bytes
 
 
 class Taken(msgspec.Struct, frozen=True, array_like=True, tag="take"):
@@ -88,7 +109,7 @@ class Failed(msgspec.Struct, frozen=True, array_like=True, tag="fail"):
     reason: str
 
 
-Record = Begin | Opened | Taken | Shed | Changed | Ended | Failed
+Record = Begin | Opened | Resumed | Part | Taken | Shed | Changed | Ended | Failed
 
 _ENCODER = msgspec.msgpack.Encoder()
 _DECODER: msgspec.msgpack.Decoder[Record] = msgspec.msgpack.Decoder(Record)

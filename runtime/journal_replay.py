@@ -9,18 +9,21 @@ import numpy as np
 
 from retempo.runtime.decision import Decision
 from retempo.runtime.deployment import Deployment
-from retempo.runtime.errors import RunError
+from retempo.runtime.errors import CheckpointError, RunError
 from retempo.runtime.journal_format import (
     Begin,
     Changed,
     Ended,
     Failed,
     Opened,
+    Part,
     Record,
+    Resumed,
     Shed,
     Taken,
 )
 from retempo.runtime.journal_reader import Broken
+from retempo.runtime.journal_resumed import stream_at
 from retempo.runtime.pipeline import Pipeline
 from retempo.runtime.sparse_bins import Block
 from retempo.sensors.errors import SensorError
@@ -48,12 +51,20 @@ class JournalReplay:
     """What a replay made of a journal.
 
     `skipped` names the streams whose beginning it does not hold. `notes` say where records are
-    missing.
+    missing, or of no use.
     """
 
     streams: list[ReplayedStream] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Stand:
+    """What a stream stands at, as far as it has been read."""
+
+    resumed: Resumed
+    state: bytearray
 
 
 @dataclass(slots=True)
@@ -93,6 +104,7 @@ class _Replay:
         self._session: int | None = None
         self._runs: dict[int, _Run] = {}
         self._over: set[int] = set()
+        self._stands: dict[int, _Stand] = {}
 
     def run(self, records: Iterable[Record | Broken]) -> JournalReplay:
         for record in records:
@@ -104,6 +116,10 @@ class _Replay:
                     self._leave(record.why)
                 case Opened():
                     self._open(record)
+                case Resumed():
+                    self._stands[record.run] = _Stand(record, bytearray())
+                case Part():
+                    self._resume(record)
                 case _:
                     self._act(record)
         self._leave("the journal ends")
@@ -116,6 +132,7 @@ class _Replay:
             self._deployment = self._deployment_of(begin)
 
     def _leave(self, why: str) -> None:
+        self._stands.clear()
         for number in list(self._runs):
             self._close(number, "unfinished", why)
 
@@ -128,6 +145,26 @@ class _Replay:
         pipeline = self._deployment.open(message.stream, message.geometry)
         pipeline.epoch = opened.epoch
         self._runs[opened.run] = _Run(pipeline, result)
+
+    def _resume(self, part: Part) -> None:
+        """Go on with a stream once all of what it stands at has been read."""
+        stand = self._stands.get(part.run)
+        if self._deployment is None or stand is None:
+            return
+        stand.state += part.state
+        if len(stand.state) < stand.resumed.size:
+            return
+        del self._stands[part.run]
+        try:
+            stream = stream_at(bytes(stand.state), self._deployment)
+        except CheckpointError as error:
+            self._over.add(part.run)
+            self._done.notes.append(f"a stream is left out: {error}")
+            return
+        result = ReplayedStream(stream=stream.name, epoch=stream.epoch)
+        self._done.streams.append(result)
+        stream.pipeline.epoch = stand.resumed.epoch
+        self._runs[part.run] = _Run(stream.pipeline, result)
 
     def _act(self, record: Taken | Shed | Changed | Ended | Failed) -> None:
         if self._deployment is None or record.run in self._over:

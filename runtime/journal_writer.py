@@ -27,7 +27,8 @@ class JournalWriter:
         self._pending: list[bytearray | Callable[[int], bytes]] = []
         self._bytes = 0
         self._error: OSError | None = None
-        self._due = self._busy = self._ending = self._reopen = False
+        self._due = self._busy = self._ending = False
+        self._reopen: Callable[[int], bytes] | None = None
         # Should the disk hang, the process may end all the same.
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
         self._thread.start()
@@ -77,13 +78,22 @@ class JournalWriter:
             self._changed.notify_all()
             self._changed.wait_for(lambda: not (self._due or self._busy))
 
-    def restart(self) -> None:
-        """Begin another file; what is pending is forgotten."""
+    @property
+    def at_ease(self) -> bool:
+        """Whether the disk keeps up: what waits is less than half of what may."""
+        return 2 * self._bytes < MOST_BYTES
+
+    def takes(self, size: int) -> bool:
+        """Whether so many bytes more may wait for the disk."""
+        return self._bytes + size <= MOST_BYTES
+
+    def restart(self, first: Callable[[int], bytes]) -> None:
+        """Begin another file, as `begin` does; what is pending is forgotten."""
         with self._changed:
             self._pending.clear()
             self._bytes = 0
             self._error = None
-            self._reopen = True
+            self._reopen = first
             self._changed.notify_all()
 
     def close(self) -> None:
@@ -111,7 +121,7 @@ class JournalWriter:
                 self._changed.wait_for(self._has_work)
                 records, self._pending = self._pending, []
                 reopen, ending = self._reopen, self._ending
-                self._reopen = self._due = False
+                self._reopen, self._due = None, False
                 self._busy = True
             error = self._write(records, reopen=reopen, ending=ending)
             size = sum(len(each) for each in records if isinstance(each, bytearray))
@@ -126,18 +136,18 @@ class JournalWriter:
 
     def _has_work(self) -> bool:
         full = self._bytes >= _HANDFUL_BYTES and bool(self._pending)
-        return self._due or self._ending or self._reopen or full
+        return self._due or self._ending or self._reopen is not None or full
 
     def _write(
         self,
         records: list[bytearray | Callable[[int], bytes]],
         *,
-        reopen: bool,
+        reopen: Callable[[int], bytes] | None,
         ending: bool,
     ) -> OSError | None:
         try:
-            if reopen:
-                self._files.open_next()
+            if reopen is not None:
+                self._files.begin_with(reopen)
             for record in records:
                 if isinstance(record, bytearray):
                     self._files.append(record)

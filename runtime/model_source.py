@@ -5,6 +5,8 @@ from pathlib import Path
 
 import msgspec
 
+from retempo.exporters.errors import OperatorError
+from retempo.exporters.operators import check_allowed
 from retempo.runtime.admission import Admission, admit, within
 from retempo.runtime.config import load_config
 from retempo.runtime.deployment import Deployment
@@ -111,9 +113,13 @@ def admission_of(settings: ServeConfig, folder: Path) -> Admission:
     """Return what a model goes through by a configuration.
 
     Raises:
-        ConfigError: a duration or a size of `[models]` is malformed.
+        ConfigError: a duration or a size of `[models]` is malformed, or an operator is none.
     """
     models = settings.models
+    try:
+        check_allowed(models.operators)
+    except OperatorError as error:
+        raise ConfigError(f"[models] operators: {error}") from error
     dt_us = None if settings.dt is None else _read(settings.dt, "dt", parse_dt_us)
     memory_bytes = _read(models.trial_memory, "[models] trial_memory", parse_bytes)
     trial = TrialSettings(

@@ -109,12 +109,13 @@ class Opening:
         )
         self._replies.credit(stream)
 
-    def restore(self, streams: Iterable[FeedStream], now_us: float) -> None:
+    def restore(self, deployment: Deployment, streams: Iterable[FeedStream]) -> None:
         """Open streams that a checkpoint holds; they wait for their senders to come back."""
         for stream in streams:
-            stream.gone_us = now_us
+            stream.gone_us = deployment.clock_us()
             self._name_decisions(stream)
             self._table.add(stream)
+            self._recorder.restored(stream, deployment)
             self._table.report.restored += 1
             self._log.info("stream_restored", stream=stream.name, sequence=stream.stepped + 1)
 

@@ -9,7 +9,7 @@ from typing import Self
 from retempo.runtime.errors import FeedError
 from retempo.runtime.feed import PATIENCE_S, TIMEOUT_S
 from retempo.runtime.link import Link
-from retempo.runtime.pacing import paced
+from retempo.runtime.pacing import OnLeap, paced
 from retempo.runtime.publish_report import PublishReport
 from retempo.runtime.security.client import ClientKeys
 from retempo.runtime.send_ring import RING_BYTES
@@ -36,6 +36,7 @@ def publish(
     keys: ClientKeys | None = None,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
+    on_leap: OnLeap = lambda _: None,
 ) -> PublishReport:
     """Send a whole source to a daemon and wait until it has decided all of it.
 
@@ -50,6 +51,7 @@ def publish(
         keys: this client's and the daemon's; None sends in clear.
         clock: seconds, for the pace.
         sleep: waits seconds, for the pace.
+        on_leap: told of leaps of event time that the pace does not wait for, see `runtime.pacing`.
 
     Raises:
         FeedError: no daemon answers, it refuses the stream, or it goes away for longer than the
@@ -57,7 +59,9 @@ def publish(
         SensorError: the source cannot be read to its end.
     """
     with Sender(endpoint, timeout_s, patience_s, keys=keys) as sender:
-        return sender.publish(source, stream=stream, speed=speed, clock=clock, sleep=sleep)
+        return sender.publish(
+            source, stream=stream, speed=speed, clock=clock, sleep=sleep, on_leap=on_leap
+        )
 
 
 class Sender:
@@ -108,11 +112,12 @@ class Sender:
         speed: float | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
+        on_leap: OnLeap = lambda _: None,
     ) -> PublishReport:
         """As the function `publish`, over this connection; a live source is closed behind it."""
         live = live_of(source)
         try:
-            return self._publish(source, live, stream, speed, clock, sleep)
+            return self._publish(source, live, stream, speed, clock, sleep, on_leap)
         finally:
             if live is not None:
                 live.close()
@@ -125,6 +130,7 @@ class Sender:
         speed: float | None,
         clock: Callable[[], float],
         sleep: Callable[[float], None],
+        on_leap: OnLeap,
     ) -> PublishReport:
         if speed is not None and not 0 < speed < float("inf"):
             raise FeedError(f"the speed is a positive number, or max; got {speed:g}")
@@ -156,7 +162,7 @@ class Sender:
         if speed is None:
             chunks = (due.chunk for due in slices(tallied, UNPACED_SLICE_US))
         else:
-            chunks = paced(tallied, speed, clock=clock, sleep=sleep)
+            chunks = paced(tallied, speed, clock=clock, sleep=sleep, on_leap=on_leap)
         try:
             for chunk in chunks:
                 for piece in split(chunk):

@@ -22,7 +22,7 @@ from retempo.runtime.mean_kernel import (
     scores_of,
     totals_of,
 )
-from retempo.runtime.saved_state import Saved, taken_array, taken_float, within
+from retempo.runtime.saved_state import Saved, taken_array, taken_float, taken_int, within
 
 Scores = NDArray[np.float64]
 Outputs = NDArray[np.float32]
@@ -118,15 +118,16 @@ class Mean:
         """See `Readout`."""
         weight = float(self._memory[WEIGHT])
         total = totals_of(self._memory) if weight else np.zeros(0)
-        return {"total": total[np.newaxis].copy(), "weight": weight}
+        return {"total": total[np.newaxis].copy(), "weight": weight, "dt_us": self._dt_us}
 
     def load(self, saved: Saved, labels: int) -> None:
         """See `Readout`."""
-        weight = taken_float(saved, "weight")
+        weight, dt_us = taken_float(saved, "weight"), taken_int(saved, "dt_us", 1)
         total = taken_array(saved, "total", np.float64, (1, labels if weight else None))
         self._memory = new_memory(total.shape[1])
         totals_of(self._memory)[:] = total[0]
-        self._memory[WEIGHT] = weight
+        # Weights count in bins of the step that the stream began with.
+        self._memory[WEIGHT], self._dt_us = weight, dt_us
 
 
 class _Leaky:

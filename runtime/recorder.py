@@ -1,10 +1,10 @@
 """Who is told what is done to streams, at the moment it is done: a journal, or nobody."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from retempo.runtime.deployment import Deployment
-from retempo.runtime.feed_stream import Waiting
+from retempo.runtime.feed_stream import FeedStream, Waiting
 from retempo.sensors.wire_header import Buffer
 
 
@@ -43,8 +43,12 @@ class Recorder(Protocol):
         """A stream goes no further."""
         ...
 
-    def swapped(self, new: Deployment) -> None:
-        """All streams go on by another model or time step."""
+    def swapped(self, new: Deployment, streams: Iterable[FeedStream]) -> None:
+        """All streams that are open go on by another model or time step."""
+        ...
+
+    def restored(self, stream: FeedStream, served: Deployment) -> None:
+        """A stream has come from a checkpoint."""
         ...
 
 
@@ -71,5 +75,8 @@ class Nobody:
     def failed(self, stream: str, reason: str) -> None:
         """See `Recorder`."""
 
-    def swapped(self, new: Deployment) -> None:
+    def swapped(self, new: Deployment, streams: Iterable[FeedStream]) -> None:
+        """See `Recorder`."""
+
+    def restored(self, stream: FeedStream, served: Deployment) -> None:
         """See `Recorder`."""

@@ -130,9 +130,10 @@ class ModelsConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     `manifest` says whether the file must have one. `trial` is `new` (what has not passed before on
     this machine, and every model of a swap), `always` or `off`, within `trial_time` and
-    `trial_memory`. `operators` are allowed besides those that Retempo's exporters write. `folder`
-    is where a model lies that is named over the control socket, by default that of the
-    configuration or of its model; `stamps` is where trials are noted, by default the user's cache.
+    `trial_memory`. `operators` are allowed besides those that Retempo's exporters write, for
+    another graph of the same network. `folder` is where a model lies that is named over the control
+    socket, by default that of the configuration or of its model; `stamps` is where trials are
+    noted, by default the user's cache.
     """
 
     manifest: Rule = "if_present"

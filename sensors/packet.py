@@ -17,7 +17,8 @@ class Packet(msgspec.Struct, frozen=True, gc=False):
     """The events of one message, unread; `docs/wire-format.md` says how they lie in `raw`.
 
     Times are `t_start_us` and an offset. `grid` tells `(t, x, y, on)` from `(t, channel)`. The
-    polarities have been looked at and are 0 or 1; addresses may lie outside the sensor.
+    polarities have been looked at and are 0 or 1; addresses may lie outside the sensor, as
+    those do of events that had come with another polarity.
 
     Shapes: `raw` `(bytes,)`, read-only, exactly 7 an event of a grid, 4 of a channel sensor, as
     compiled code trusts. `sensors.wire.decode` alone makes packets.

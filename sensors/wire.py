@@ -34,6 +34,8 @@ _NO_BYTES = np.zeros(0, np.uint8)
 _NO_BYTES.flags.writeable = False
 _POLARITIES = b"\0\1"
 _FEW = 1_024
+# Outside of every sensor but one of the most columns, or rows, that there may be.
+_FARTHEST = 65_535
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +136,8 @@ def decode(frames: Sequence[Buffer]) -> Message:
 
     The chunk is unread, see `sensors.events.unread_chunk`; its columns are views of the payload (of
     a copy, should that start at an odd address), but for the times. Addresses outside the geometry
-    pass: the binning counts them.
+    pass: the binning counts them. So that it counts an event whose polarity is neither 0 nor 1 with
+    them, that one is moved outside, in a copy of the payload.
 
     Raises:
         WireError: the frames break the specification; no other error leaves this function.
@@ -159,7 +162,7 @@ def decode(frames: Sequence[Buffer]) -> Message:
         polarities = raw[6 * count :]
         few = count <= _FEW
         if polarities.tobytes().translate(None, _POLARITIES) if few else polarities.max() > 1:
-            raise WireError(f"a polarity is 0 or 1, got {polarities.max()}")
+            raw = _without_polarity(raw, count, geometry)
     packet = Packet(raw, count, header.t_start_us, grid)
     return Message(
         header.kind,
@@ -172,6 +175,24 @@ def decode(frames: Sequence[Buffer]) -> Message:
         header.clock,
         unread_chunk(packet, header.t_end_us, header.stream, header.sequence),
     )
+
+
+def _without_polarity(raw: NDArray[np.uint8], count: int, geometry: Geometry) -> NDArray[np.uint8]:
+    """Return a payload whose events of an impossible polarity lie outside the sensor."""
+    assert isinstance(geometry, GridGeometry)  # noqa: S101  (no other has polarities)
+    sides = geometry.width, geometry.height
+    if min(sides) > _FARTHEST:
+        raise WireError(
+            f"a polarity is 0 or 1, got {raw[6 * count :].max()}; a sensor of "
+            f"{sides[0]} x {sides[1]} has no place for such an event to be told by"
+        )
+    moved = raw.copy()
+    polarities, word = moved[6 * count :], 1 if sides[0] <= _FARTHEST else 2
+    bad = polarities > 1
+    moved[2 * word * count : 2 * (word + 1) * count].view("<u2")[bad] = _FARTHEST
+    polarities[bad] = 0
+    moved.flags.writeable = False
+    return moved
 
 
 def _payload(piece: EventChunk, t_start_us: int) -> bytes | memoryview:

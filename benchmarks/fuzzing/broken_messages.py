@@ -75,7 +75,10 @@ def of_any_value(rng: random.Random, valid: Valid, _number: int) -> Frames:
 
 
 def into_an_open_stream(rng: random.Random, valid: Valid, number: int) -> Frames:
-    """The header is right, the payload anything: addresses outside the sensor, odd polarities."""
+    """The header is right, the payload anything: addresses outside the sensor, odd polarities.
+
+    All of it is taken; such events are counted as invalid.
+    """
     size = len(valid.payload)
     payload = bytearray(rng.randbytes(size))
     if rng.random() < 0.5:

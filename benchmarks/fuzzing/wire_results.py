@@ -46,6 +46,7 @@ class Results:
                 self.totals["messages"] == expected
             ),
             f"{self.totals['failed']} streams failed": self.totals["failed"] == 0,
+            f"{self.totals['unaccounted']} streams lost count": self.totals["unaccounted"] == 0,
             f"{self.totals['door']['handshake_failures']} of {self.raw} raw connections counted": (
                 self.totals["door"]["handshake_failures"] == self.raw
             ),
@@ -66,6 +67,7 @@ def page(results: Results, command: str) -> str:
         "rejected as malformed": totals["malformed"],
         "refused, of a stream that is not open": totals["refused"],
         "duplicates": totals["duplicates"],
+        "events counted as invalid": totals["counters"]["invalid"],
         "raw connections": results.raw,
         "of those counted as failed handshakes": totals["door"]["handshake_failures"],
         "good runs beside it": results.good_runs,

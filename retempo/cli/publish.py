@@ -6,6 +6,7 @@ import typer
 
 from retempo.cli.counts import tell_problems
 from retempo.cli.ear import EarText, ear_of_option
+from retempo.cli.leaps import leaps_told
 from retempo.cli.options import (
     FilterTexts,
     Json,
@@ -56,6 +57,8 @@ def run(
 
     Ctrl-C ends a live source: what has arrived is decided, the stream ended and reported. A daemon
     that is lost is come back to by itself; what it had not stepped is sent again.
+
+    --speed waits through silence as the sensor did, but not through more than ten minutes.
     """
     from retempo.runtime.publisher import Sender
     from retempo.runtime.security.client import read_client_keys
@@ -80,7 +83,9 @@ def run(
             passed = Filtered(ending or source, filters) if filters else ending or source
             if live is not None:
                 typer.echo(f"{live.name}: {live.about}; Ctrl-C ends it", err=True)
-            report = sender.publish(passed, stream=stream, speed=pace)
+            report = sender.publish(
+                passed, stream=stream, speed=pace, on_leap=leaps_told(source.name)
+            )
             name = stream or source.name
             if json:
                 print_json({"stream": name, "report": report})

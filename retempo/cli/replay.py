@@ -9,6 +9,7 @@ import typer
 from retempo.cli import replay_journal
 from retempo.cli.counts import tell_problems
 from retempo.cli.ear import EarText, ear_of_option
+from retempo.cli.leaps import leaps_told
 from retempo.cli.options import (
     Dt,
     EngineName,
@@ -103,6 +104,6 @@ def run(
             if note:
                 typer.echo(f"note: {note}", err=True)
         source = Tallied(recording)
-        chunks = None if pace is None else paced(source, pace)
+        chunks = None if pace is None else paced(source, pace, on_leap=leaps_told(recording.name))
         show(path, replay(source, deployment, chunks))
         tell_problems(path, source.problems)

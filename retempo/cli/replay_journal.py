@@ -28,6 +28,7 @@ def run(
     Raises:
         InputError: there is no journal, it is of another model, or a decision is not made again.
     """
+    from retempo.exporters.manifest import digest_of
     from retempo.runtime.decision import Decision, encode_json
     from retempo.runtime.decision_comparison import compare_decisions, read_decisions
     from retempo.runtime.errors import InputError
@@ -44,11 +45,29 @@ def run(
         if lines is not None:
             lines.write(encode_json(decision) + b"\n")
 
-    replayed = replay_journal(
-        read_journal(folder), lambda begin: deployment_of_journal(begin, model, engine), tell
-    )
+    digest = digest_of(model.read_bytes())
+    others: dict[str, str] = {}
+    fits = False
+
+    def deployment_of(begin: "Begin") -> "Deployment | None":
+        nonlocal fits
+        if begin.model_sha256 != digest:
+            others[begin.model_sha256] = served_as(begin)
+            return None
+        fits = True
+        return deployment_of_journal(begin, model, engine)
+
+    replayed = replay_journal(read_journal(folder), deployment_of, tell)
     if lines is not None:
         lines.close()
+    told = ", ".join(f"{name} ({found[:12]}...)" for found, name in others.items())
+    if others and not fits:
+        raise InputError(
+            f"{model} has the SHA-256 {digest[:12]}..., the journal is of {told}; give that file "
+            "as --model"
+        )
+    if others:
+        typer.echo(f"note: left out is what was served by {told}; give it as --model", err=True)
     for note in replayed.notes:
         typer.echo(f"note: {note}", err=True)
     if replayed.skipped:
@@ -76,24 +95,19 @@ def run(
             raise InputError(f"{compared.differing[0]}{also}")
 
 
-def deployment_of_journal(begin: "Begin", model: Path, engine: str) -> "Deployment":
-    """Load what a session of a journal served, by its engine unless another is asked for.
+def served_as(begin: "Begin") -> str:
+    """Return the name of the model's file that a session of a journal served."""
+    from retempo.runtime.serve_config import ServeConfig
 
-    Raises:
-        InputError: the model is not the one that served.
-    """
-    from retempo.exporters.manifest import digest_of
-    from retempo.runtime.errors import InputError
+    return msgspec.json.decode(begin.settings, type=ServeConfig).model
+
+
+def deployment_of_journal(begin: "Begin", model: Path, engine: str) -> "Deployment":
+    """Load what a session of a journal served, by its engine unless another is asked for."""
     from retempo.runtime.serve_config import ServeConfig
     from retempo.runtime.serving import deployment_of
 
     settings = msgspec.json.decode(begin.settings, type=ServeConfig)
-    found = digest_of(model.read_bytes())
-    if found != begin.model_sha256:
-        raise InputError(
-            f"{model} has the SHA-256 {found[:12]}..., the journal is of {begin.model_sha256[:12]}"
-            f"..., which was served as {settings.model}; give that file as --model"
-        )
     chosen = msgspec.structs.replace(
         settings.engine, name=begin.engine if engine == "auto" else engine
     )

@@ -48,7 +48,7 @@ def run(
     watched = watching(settings.metrics, settings.watchdog, log)
     source = ModelSource(config, settings, log, filters_of(filter) if filter else None)
     deployment = source.first()
-    journal = journal_of(settings, config.parent, deployment.engine.name, filter, log)
+    journal = journal_of(settings, config.parent, deployment, filter, log)
     kept = [*checkpointing_of(settings, config.parent, log)]
     if journal is not None:
         kept.append(journal_chore(journal))

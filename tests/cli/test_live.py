@@ -41,6 +41,26 @@ def test_the_sensors_pace_changes_nothing(
     assert live == replayed(invoke, paths, demo_model)
 
 
+def test_a_leap_of_hours_is_not_waited_for_at_the_sensors_pace(
+    invoke: Invoke, served: Daemon, tmp_path: Path
+) -> None:
+    """Ten events before a corrupt time, ten behind it, and ten an hour later."""
+    times = [*range(0, 10_000, 1_000), 9 * 10**9, *range(10_000, 20_000, 1_000)]
+    times += [3_600_000_000 + t for t in range(0, 10_000, 1_000)]
+    path = tmp_path / "leaps.csv"
+    path.write_text("t,x,y,p\n" + "".join(f"{t},{k % 34},7,1\n" for k, t in enumerate(times)))
+    options = ("--to", served.feed, "--speed", "1", "--geometry", "34x34")
+    with Decisions(served.decisions, ["leaps.csv"], timeout_s=TIMEOUT_S) as decisions:
+        published = invoke("publish", path, *options)
+        live = finals(decisions, {"leaps.csv"})
+    assert published.code == 0
+    (note,) = published.err.splitlines()
+    assert note.startswith("note: leaps.csv leaps ahead by 3,600 s, which is not waited for")
+    _, counters = live["leaps.csv"]
+    assert isinstance(counters, dict)
+    assert counters["received"] == len(times)
+
+
 @pytest.mark.recordings
 def test_real_recordings_are_decided_as_in_a_replay(
     invoke: Invoke, served: Daemon, demo_model: Path, recordings_folder: Path

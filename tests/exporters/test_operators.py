@@ -9,7 +9,13 @@ from onnx import TensorProto, helper
 from retempo.exporters.description import GridSpec
 from retempo.exporters.errors import OperatorError
 from retempo.exporters.neurons import NEURONS
-from retempo.exporters.operators import Limits, check_operators, screen
+from retempo.exporters.operators import (
+    OPERATORS,
+    Limits,
+    check_allowed,
+    check_operators,
+    screen,
+)
 from retempo.exporters.resolution import resolve
 from retempo.exporters.step_graph import build_step
 from tests.builders import SPIKING, make_network
@@ -98,6 +104,26 @@ def test_an_operator_can_be_allowed_by_name_but_no_graph_within_it(model: Model)
     model.graph.node[-1].attribute.append(branch)
     with pytest.raises(OperatorError, match="If holds a graph in then_branch"):
         check_operators(model, "m", own)
+
+
+@pytest.mark.parametrize(
+    ("operator", "reason"),
+    [
+        ("If", "it holds a graph, and a step has none"),
+        ("Scan", "it holds a graph"),
+        ("identity", "ONNX has no operator of that name"),
+        ("com.evil.Run", "ONNX has no operator of that name"),
+    ],
+)
+def test_what_no_step_could_hold_cannot_be_allowed(
+    model: Model, operator: str, reason: str
+) -> None:
+    check_allowed(["Identity", "Gemm", "Where", *OPERATORS])
+    with pytest.raises(OperatorError, match=f"'{operator}' cannot be allowed: {reason}"):
+        check_allowed(["Identity", operator])
+    node_of(operator)(model)
+    with pytest.raises(OperatorError, match=f"{operator}', which no step of Retempo has; {reason}"):
+        check_operators(model, "m", Limits())
 
 
 def test_sizes_are_limited(model: Model) -> None:

@@ -1,14 +1,24 @@
-"""Fault 3: x or y outside the sensor, a channel out of range: that event is dropped and counted."""
+"""Fault 3: an address outside the sensor, a polarity not 0 or 1: that event alone is dropped."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from retempo.runtime.subscriber import Decisions
 from tests.daemons import TIMEOUT_S, Daemon, serving
-from tests.faults.rig import Hand, columns, picked, random_chunks, replayed, until_final, verdict
-from tests.serve_config import deployed
+from tests.faults.rig import (
+    Hand,
+    columns,
+    picked,
+    random_chunks,
+    replayed,
+    shifted,
+    until_final,
+    verdict,
+)
+from tests.serve_config import deployed, write_config
 
 pytestmark = pytest.mark.fault(3)
 
@@ -39,28 +49,34 @@ def test_events_outside_the_sensor_change_nothing_but_their_count(daemon: Daemon
     assert counters["received"] == sum(map(len, good))
 
 
-def test_a_message_with_a_polarity_that_is_neither_is_rejected_and_the_stream_goes_on(
-    daemon: Daemon,
+@pytest.mark.parametrize("filters", ["", "[[input.filter]]\nkind = 'polarity'\nkeep = 'on'\n"])
+def test_an_event_whose_polarity_is_neither_changes_nothing_but_the_count(
+    tmp_path: Path, filters: str
 ) -> None:
-    """Such a byte is no event's but a sender's fault: the message is dropped, its events lost."""
-    chunks = random_chunks(6, 40, seed=31)
-    with serving(daemon.config) as own:
+    """With few events in a message and with many, binned from the bytes and behind a filter."""
+    config = write_config(tmp_path, filters)
+    many = [shifted(chunk, 30_000) for chunk in random_chunks(3, 2_000, seed=32)]
+    chunks = [*random_chunks(6, 40, seed=31), *many]
+    rng = np.random.default_rng(2)
+    kept, expected_invalid = [], 0
+    with serving(config) as own:
         with Decisions(own.decisions, timeout_s=TIMEOUT_S) as decisions:
             with Hand(own.feed) as hand:
                 hand.open()
-                for k, chunk in enumerate(chunks):
-                    header, payload = map(bytes, hand.message(chunk))
-                    if k == 2:
-                        hand.raw([header, payload[:-1] + b"\x02"])
-                        assert "a polarity is 0 or 1, got 2" in hand.await_rejection().reason
-                    else:
-                        hand.raw([header, payload])
+                for chunk in chunks:
+                    bad = rng.random(len(chunk)) < 0.1
+                    header, payload = hand.message(chunk)
+                    broken = np.frombuffer(bytes(payload), np.uint8).copy()
+                    broken[6 * len(chunk) :][bad] = rng.integers(2, 256, int(bad.sum()))
+                    hand.raw([header, bytes(broken)])
+                    kept.append(picked(chunk, ~bad))
+                    expected_invalid += int(bad.sum())
                 counters = hand.end(chunks[-1].t_end_us)
             live = [verdict(each) for each in until_final(decisions)]
         log = own.stop()
-    kept = [*chunks[:2], *chunks[3:]]
-    expected, _ = replayed(deployed(daemon.config), kept)
+    expected, _ = replayed(deployed(config), kept)
     assert live == expected
-    assert (counters["received"], counters["lost"]) == (5 * 40, 40)
+    assert counters["invalid"] == expected_invalid > 0
+    assert (counters["received"], counters["lost"]) == (6 * 40 + 3 * 2_000, 0)
     (totals,) = [line for line in log if line["event"] == "totals"]
-    assert totals["malformed"] == 1
+    assert totals["malformed"] == 0

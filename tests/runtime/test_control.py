@@ -1,13 +1,20 @@
 """The control socket of a real daemon: what it answers, and what cannot hold up its loop."""
 
 import json
+import socket
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import zmq
 
 from retempo.runtime.control import check_local
+from retempo.runtime.control_client import ask
+from retempo.runtime.control_protocol import Status
 from retempo.runtime.errors import FeedError
 from retempo.runtime.publisher import publish
 from tests.cli.conftest import Invoke, invoke
@@ -26,6 +33,16 @@ def daemon(tmp_path: Path) -> Iterator[Controlled]:
     (tmp_path / "serve.toml").write_text(config_text())
     with serving(tmp_path) as daemon:
         yield daemon
+
+
+@contextmanager
+def stand_in(at: str) -> Iterator["zmq.Socket[Any]"]:
+    """Listen in a daemon's place."""
+    with zmq.Context() as context, context.socket(zmq.ROUTER) as router:
+        router.set(zmq.LINGER, 0)
+        router.set(zmq.RCVTIMEO, int(1e3 * RECEIVE_S))
+        router.bind(at)
+        yield router
 
 
 def endpoint(daemon: Controlled) -> str:
@@ -107,6 +124,46 @@ def test_the_command_line_asks_and_tells(daemon: Controlled, invoke: Invoke) -> 
     assert daemon.process.wait(RECEIVE_S) == 0
     gone = invoke("control", at, "status", "--timeout", "0.1")
     assert "no daemon answers at" in gone.err
+    assert "nobody listens there within 0.1 s" in gone.err
+
+
+@pytest.mark.parametrize("kind", ["ipc", "tcp"])
+def test_where_nobody_listens_is_not_waited_for_as_long_as_for_a_busy_daemon(
+    tmp_path: Path, kind: str
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    at = f"ipc://{tmp_path / 'control'}" if kind == "ipc" else f"tcp://127.0.0.1:{port}"
+    began_s = time.monotonic()
+    with pytest.raises(FeedError, match="nobody listens there within 2 s"):
+        ask(at, Status(), 60.0)
+    assert time.monotonic() - began_s < 20.0
+
+
+def test_who_listens_is_waited_for_beyond_the_time_to_connect(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("retempo.runtime.control_client.CONNECT_S", 0.2)
+    at = f"ipc://{tmp_path / 'control'}"
+    with stand_in(at) as busy, ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(ask, at, Status(), RECEIVE_S)
+        frames = busy.recv_multipart()
+        with pytest.raises(TimeoutError):
+            asked.result(0.5)
+        busy.send_multipart([*frames[:-1], b'{"ok": true}'])
+        assert asked.result(RECEIVE_S) == {"ok": True}
+        with pytest.raises(FeedError, match="somebody listens there: it is busy or stopped"):
+            ask(at, Status(), 0.3)
+
+
+def test_a_daemon_that_goes_before_it_answers_is_not_waited_for(tmp_path: Path) -> None:
+    at = f"ipc://{tmp_path / 'control'}"
+    with stand_in(at) as dying, ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(ask, at, Status(), 60.0)
+        dying.recv_multipart()
+        dying.close()
+        with pytest.raises(FeedError, match="the connection broke before an answer came"):
+            asked.result(20.0)
 
 
 def test_only_its_owner_may_connect(daemon: Controlled) -> None:

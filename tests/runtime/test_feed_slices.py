@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -82,3 +84,33 @@ def test_ten_minutes_of_silence_are_told_slice_by_slice_and_an_hour_is_a_jump() 
 @pytest.mark.parametrize("chunks", [[], [no_events(GRID, 5)]])
 def test_a_stream_without_events_has_no_slices(chunks: list[EventChunk]) -> None:
     assert list(slices(chunks, 1_000)) == []
+
+
+HOUR_US = 3_600_000_000
+
+
+def test_a_corrupt_time_moves_nothing_but_its_own_event() -> None:
+    """One event, or a few, hours ahead of those around it; also as the last of its chunk."""
+    times = [*range(0, 2_000, 100), HOUR_US, HOUR_US + 7, *range(2_000, 5_000, 100), 9 * HOUR_US]
+    chunks = [events(times, 9 * HOUR_US), events(list(range(5_000, 8_000, 100)), 8_000)]
+    cut = list(slices(chunks, 1_000))
+    assert [d.due_us for d in cut if len(d.chunk)] == [k * 1_000 for k in range(1, 9)]
+    assert max(d.chunk.t_end_us for d in cut) == 8_000
+    assert [t for d in cut for t in d.chunk.t_us] == [t for c in chunks for t in c.t_us]
+
+
+@given(
+    st.lists(st.sampled_from([0, 5, 700, HOUR_US, 9 * HOUR_US, -HOUR_US]), max_size=40),
+    st.lists(st.integers(0, 40), max_size=4),
+)
+def test_times_that_leap_at_random_lose_no_event_and_no_order(
+    steps: list[int], cuts: list[int]
+) -> None:
+    times = [10 * k + step for k, step in enumerate(steps)]
+    edges = sorted({0, len(times), *(edge for edge in cuts if edge <= len(times))})
+    chunks = [events(times[a:b], times[b - 1]) for a, b in pairwise(edges)]
+    cut = list(slices(chunks, 1_000))
+    assert [t for d in cut for t in d.chunk.t_us] == times
+    told = [d.chunk.t_end_us for d in cut]
+    assert told == sorted(told)
+    assert len(cut) < 100 + 2 * LONGEST_SILENCE_US // 1_000

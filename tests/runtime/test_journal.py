@@ -25,11 +25,13 @@ from retempo.runtime.feed import Ended, Reply
 from retempo.runtime.feed_server import FeedServer
 from retempo.runtime.guard import GuardRules
 from retempo.runtime.journal import Journal
+from retempo.runtime.journal_config import journal_of
 from retempo.runtime.journal_format import Begin, Failed, Opened, Shed, Taken, journal_files
 from retempo.runtime.journal_reader import Broken, read_journal
 from retempo.runtime.journal_replay import JournalReplay, replay_journal
 from retempo.runtime.overload import Overload, Policy
 from retempo.runtime.replies import Delivery
+from retempo.runtime.serve_config import JournalConfig, ServeConfig
 from retempo.sensors.events import EventChunk
 from retempo.sensors.filters import parse_filter
 from retempo.sensors.geometry import GridGeometry
@@ -38,17 +40,17 @@ from retempo.sensors.wire import Cursor, encode_message
 from tests.builders import make_chunk, make_network
 
 GEOMETRY = GridGeometry(6, 5)
-BEGIN = Begin(1, 7, 0, "0", "sparse", "m", "s", "{}", ".", None)
+BEGIN = Begin(1, 7, 0, "0", "sparse", "m", "s", '{"model": "m.onnx"}', ".", None)
 
 
-def served() -> Deployment:
-    network = make_network(geometry=GridSpec(6, 5, 2))
+def served(seed: int = 0, dt_us: int = 1_000) -> Deployment:
+    network = make_network(geometry=GridSpec(6, 5, 2), seed=seed, stable=seed > 0)
     built = build_step(network, resolve(network.spec, 1_000, "lag"))
     model = parse_step(built.SerializeToString(), "m.onnx")
-    ladder = {dt_us: model.resolution(dt_us, "lag") for dt_us in (1_000, 2_000, 4_000)}
+    ladder = {k * dt_us: model.resolution(k * dt_us, "lag") for k in (1, 2, 4)}
     return replace(
         deploy(
-            load_engine(model, ladder[1_000], "sparse"), filters=(parse_filter("refractory=3ms"),)
+            load_engine(model, ladder[dt_us], "sparse"), filters=(parse_filter("refractory=3ms"),)
         ),
         ladder=ladder,
         guard=GuardRules(confirm=2),
@@ -73,7 +75,19 @@ class Live:
         begin = msgspec.structs.replace(BEGIN, session=session)
         limits = {"file_bytes": 1 << 24, "files": 8} | options
         self.journal = Journal(folder, begin, log=log, clock_s=lambda: self.now_us / 1e6, **limits)
-        inner, outer = SERVED.engine, self
+        self.overload = Overload(policy, behind_us=20_000, calm_us=200_000)
+        self.server = FeedServer(
+            self.deployment(SERVED),
+            self.reply,
+            self.decisions.append,
+            log,
+            recorder=self.journal,
+        )
+        self.at: dict[str, Cursor] = {}
+        self.t_end_us = 0
+
+    def deployment(self, served: Deployment) -> Deployment:
+        inner, outer = served.engine, self
 
         class Slow:
             def __getattr__(self, name: str) -> Any:
@@ -85,16 +99,8 @@ class Live:
                 outer.now_us += outer.step_us * sum(len(bins) for _, bins in jobs)
                 return inner.run_many(jobs)
 
-        overload = Overload(policy, behind_us=20_000, calm_us=200_000)
-        self.server = FeedServer(
-            replace(SERVED, engine=Slow(), overload=overload, clock_us=lambda: self.now_us),
-            self.reply,
-            self.decisions.append,
-            log,
-            recorder=self.journal,
-        )
-        self.at: dict[str, Cursor] = {}
-        self.t_end_us = 0
+        slow: Any = Slow()
+        return replace(served, engine=slow, overload=self.overload, clock_us=lambda: self.now_us)
 
     def reply(self, _owner: bytes, reply: Reply) -> Delivery:
         if isinstance(reply, Ended):
@@ -386,6 +392,18 @@ def test_a_folder_that_cannot_be_written_is_refused_at_the_start(tmp_path: Path)
         Live(tmp_path / "file" / "journal")
     with pytest.raises(InputError, match=r"it has no files journal-00000001\.rtj"):
         next(read_journal(tmp_path))
+
+
+def test_a_journal_begins_with_what_is_loaded_whatever_lies_on_the_disk(tmp_path: Path) -> None:
+    settings = ServeConfig(model="replaced.onnx", journal=JournalConfig(folder="journal"))
+    (tmp_path / "replaced.onnx").write_bytes(b"another model by now")
+    journal = journal_of(settings, tmp_path, SERVED, None, EventLog(StringIO()))
+    assert journal is not None
+    journal.close()
+    begin = next(read_journal(tmp_path / "journal"))
+    assert isinstance(begin, Begin)
+    assert (begin.model_sha256, begin.engine) == (SERVED.model.sha256, "sparse")
+    assert len(begin.model_sha256) == 64
 
 
 def test_records_hold_what_was_done_in_its_order(tmp_path: Path) -> None:

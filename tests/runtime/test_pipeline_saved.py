@@ -16,6 +16,7 @@ from retempo.exporters.step_model import StepModel, parse_step
 from retempo.runtime.deployment import Deployment
 from retempo.runtime.engine import Engine
 from retempo.runtime.errors import CheckpointError, EngineError
+from retempo.runtime.guard import GuardRules
 from retempo.runtime.layout import layout_of
 from retempo.runtime.pipeline import Pipeline
 from retempo.runtime.readouts import READOUTS
@@ -257,3 +258,34 @@ def test_what_does_not_fit_is_refused_by_name(name: str) -> None:
                 again(deployment, saved | {key: wrong})
     with pytest.raises(CheckpointError, match="nothing is known"):
         again(deployment, saved | {"strange.thing": 1})
+
+
+@pytest.mark.parametrize("readout", sorted(READOUTS))
+@pytest.mark.parametrize(("old_us", "new_us"), [(1_000, 4_000), (5_000, 2_000), (2_000, 2_000)])
+def test_a_stream_that_came_to_another_step_is_resumed_as_it_went_on(
+    readout: str, old_us: int, new_us: int
+) -> None:
+    """Its readout weighs bins, and its guard places jumps, by the step that it began with."""
+
+    def served(dt_us: int) -> Deployment:
+        engine = engine_at("sparse", "radlif", 10_000, dt_us, "lag")
+        layout = layout_of(engine.model.contract.network.input)
+        return Deployment(engine, layout, readout=readout, guard=GuardRules(confirm=2))
+
+    chunks = [make_chunk(60, 6, 5, 9_000, k, start_us=9_000 * k) for k in range(12)]
+    # Its clock is set back behind the checkpoint.
+    chunks += [make_chunk(60, 6, 5, 9_300, 20 + k, start_us=-(10**7) + 9_300 * k) for k in range(4)]
+    old, new = served(old_us), served(new_us)
+    pipeline = old.open("s", GEOMETRY)
+    for chunk in chunks[:4]:
+        run(pipeline, [chunk])
+    pipeline.succeed(new.successor(carry=True))
+    for chunk in chunks[4:8]:
+        run(pipeline, [chunk])
+    assert not pipeline.handing_over
+    saved = pipeline.save()
+    resumed = again(new, saved)
+    same(resumed.save(), saved)
+    expected = run(pipeline, chunks[8:]) + ended(pipeline)
+    assert run(resumed, chunks[8:]) + ended(resumed) == expected
+    assert pipeline.counters.jumps == 1

@@ -1,11 +1,14 @@
 """A daemon swaps its model under load, over real sockets: nothing is lost, nothing is doubled."""
 
+import json
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -19,6 +22,7 @@ from retempo.runtime.subscriber import Decisions
 from retempo.sensors.events import EventChunk
 from retempo.sensors.geometry import Geometry
 from tests.builders import cut
+from tests.cli.conftest import Invoke, invoke
 from tests.daemons import TIMEOUT_S
 from tests.runtime.live_model import (
     Controlled,
@@ -31,6 +35,8 @@ from tests.runtime.live_model import (
     serving,
 )
 from tests.runtime.stand_in import GRID, events
+
+__all__ = ["invoke"]
 
 A, B = model_bytes(network(0)), model_bytes(network(1))
 
@@ -177,6 +183,49 @@ def test_a_swap_under_load_parts_every_stream_at_one_edge(folder: Path) -> None:
         heir = new.open("x", GRID)
         begin(heir, edge_us)
         assert essence(after) == essence(decided(heir, [second]))
+
+
+def test_a_journal_tells_each_side_of_a_swap(folder: Path, invoke: Invoke) -> None:
+    """By the model that served then; behind the swap every stream goes on to its end."""
+    journal = '[journal]\nfolder = "journal"'
+    (folder / "serve.toml").write_text(config_text(rest=journal))
+    with serving(folder) as daemon:
+        streams = under_load(daemon, lambda _: daemon.swap("b.onnx"))
+        assert daemon.end()[0] == 0
+
+    def replayed(model: str) -> tuple[dict[str, dict[str, Any]], list[dict[str, Any]], str]:
+        made = folder / "made.jsonl"
+        done = invoke(
+            *("replay", "--journal", folder / "journal", "--model", folder / model),
+            *("--decisions", made, "--json"),
+        )
+        assert done.code == 0, done.err
+        lines = map(json.loads, done.out.splitlines())
+        return (
+            {line["stream"]: line for line in lines},
+            [json.loads(line) for line in made.read_text().splitlines()],
+            done.err,
+        )
+
+    def bare(decision: dict[str, Any]) -> dict[str, Any]:
+        return {k: v for k, v in decision.items() if k not in ("latency_us", "step_us")}
+
+    before, made_before, note = replayed("a.onnx")
+    assert "note: left out is what was served by b.onnx" in note
+    after, made_after, note = replayed("b.onnx")
+    assert "note: left out is what was served by a.onnx" in note
+    assert {line["outcome"] for line in before.values()} == {"failed"}
+    for stream in streams:
+        name, told = stream.source.name, [msgspec.to_builtins(d) for d in stream.told]
+        assert stream.report is not None
+        assert after[name]["outcome"] == "ended"
+        assert after[name]["counters"] == stream.report.counters
+        first = [bare(d) for d in made_before if d["stream"] == name]
+        last = [bare(d) for d in made_after if d["stream"] == name]
+        assert first == [bare(d) for d in told[: len(first)]]
+        assert last == [bare(d) for d in told[len(told) - len(last) :]]
+        # Two messages of five bins, and the bins of one more on either side.
+        assert len(told) - len(first) - len(last) <= 20
 
 
 def test_another_step_on_sighup_carries_every_state(folder: Path) -> None:

@@ -5,14 +5,17 @@ import sys
 import threading
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import onnx
 import pytest
-from onnx import numpy_helper
+from onnx import helper, numpy_helper
 
 from retempo.runtime.admission import Admission, admit, read_file, within
 from retempo.runtime.errors import ConfigError, ModelError
 from retempo.runtime.event_log import EventLog
+from retempo.runtime.model_source import admission_of
+from retempo.runtime.serve_config import ModelsConfig, ServeConfig
 from retempo.runtime.sizes import parse_bytes
 from retempo.runtime.trial import Outcome, TrialSettings, examine
 from retempo.runtime.trial_process import Trials, outcome_of
@@ -113,6 +116,39 @@ def test_a_graph_that_steps_otherwise_than_its_contract_is_refused() -> None:
     for change, odd in ((swap_inputs, "layer0"), (unpair, "layer0.state_next")):
         with pytest.raises(ModelError, match=f"the graph's {odd}.* is not what the contract"):
             examine(changed(change), SETTINGS)
+
+
+def write_otherwise(model: onnx.ModelProto) -> None:
+    """Let the input pass through an `Identity`: another graph, the same network."""
+    for node in model.graph.node:
+        for k, name in enumerate(node.input):
+            if name == "x":
+                node.input[k] = "x_itself"
+    model.graph.node.insert(0, helper.make_node("Identity", ["x"], ["x_itself"]))
+
+
+def test_an_operator_that_is_allowed_may_write_the_same_network_and_no_other() -> None:
+    own = msgspec.structs.replace(SETTINGS, operators=("Identity",))
+    same = changed(write_otherwise)
+    with pytest.raises(ModelError, match=r"'Identity'.* add it to \[models\] operators") as caught:
+        examine(same, SETTINGS)
+    assert caught.value.kind == "operators"
+    assert examine(same, own).steps == 80
+
+    def write_another(model: onnx.ModelProto) -> None:
+        write_otherwise(model)
+        swap_inputs(model)
+
+    with pytest.raises(ModelError, match="is not what the contract") as caught:
+        examine(changed(write_another), own)
+    assert caught.value.kind == "numbers"
+
+
+def test_an_operator_that_no_model_could_use_is_refused_with_the_configuration() -> None:
+    for operator in ("If", "Identify"):
+        settings = ServeConfig(model="m.onnx", models=ModelsConfig(operators=[operator]))
+        with pytest.raises(ConfigError, match=rf"\[models\] operators: '{operator}' cannot be"):
+            admission_of(settings, Path())
 
 
 def test_a_weight_that_is_no_number_is_refused() -> None:

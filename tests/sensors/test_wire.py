@@ -4,6 +4,7 @@ from hypothesis import given
 
 from retempo.sensors.errors import WireError
 from retempo.sensors.events import EventChunk
+from retempo.sensors.geometry import GridGeometry
 from retempo.sensors.pieces import PAYLOAD_BYTES, SPAN_US, no_events
 from retempo.sensors.wire import Cursor, decode, encode, encode_message
 from retempo.sensors.wire_header import MAX_TIME_US
@@ -82,6 +83,31 @@ def test_addresses_outside_the_sensor_are_left_to_the_binning() -> None:
     assert sent.x.max() >= GRID.width
     (frames,) = encode(sent, cursor(sent))
     assert np.array_equal(decode(frames).chunk.x, sent.x)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("width", "height"), [(34, 34), (65_536, 34), (34, 65_536)])
+@pytest.mark.parametrize("events", [3, 5_000])
+def test_an_event_of_an_impossible_polarity_is_moved_outside_the_sensor_alone(
+    width: int, height: int, events: int
+) -> None:
+    sent = grid_chunk(events)
+    assert sent.x is not None and sent.y is not None and sent.on is not None  # noqa: PT018
+    geometry = GridGeometry(width, height, 2)
+    header, payload = encode_message("events", sent, Cursor("cam0", geometry, 5))
+    broken = bytearray(payload)
+    bad = np.arange(events) % 3 == 1
+    broken[6 * events :] = (
+        np.where(bad, 2 + np.arange(events) % 254, sent.on).astype("u1").tobytes()
+    )
+    for raw in (bytes(broken), memoryview(b"\0" + broken)[1:]):
+        chunk = decode([header, raw]).chunk
+        assert chunk.x is not None and chunk.y is not None and chunk.on is not None  # noqa: PT018
+        assert ((chunk.x >= width) | (chunk.y >= height))[bad].all()
+        assert not chunk.on.view(np.uint8)[bad].any()
+        for name in ("t_us", "x", "y", "on"):
+            assert np.array_equal(getattr(chunk, name)[~bad], getattr(sent, name)[~bad])
+        assert np.array_equal(chunk.t_us, sent.t_us)
+    assert broken[6 * events + 1] > 1, "the payload itself is not written to"
 
 
 def at_time(t_us: int) -> EventChunk:

@@ -4,6 +4,7 @@ from contextlib import suppress
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -22,6 +23,9 @@ HUGE = 2**63 // 7 + 1
 
 def altered(**values: Any) -> bytes:
     return msgspec.msgpack.encode(FIELDS | values)
+
+
+HUGE_GRID = altered(geometry=FIELDS["geometry"] | {"width": 65_536, "height": 65_536})
 
 
 def without(key: str) -> bytes:
@@ -54,7 +58,7 @@ def without(key: str) -> bytes:
         ([altered(**CHANNEL_FIELDS), PAYLOAD], "3 events of 4 bytes"),
         ([HEADER, PAYLOAD[:-1]], "the payload has 20 bytes"),
         ([HEADER, PAYLOAD + b"\0"], "the payload has 22 bytes"),
-        ([HEADER, PAYLOAD[:-1] + b"\2"], "a polarity is 0 or 1, got 2"),
+        ([HUGE_GRID, PAYLOAD[:-1] + b"\2"], "a polarity is 0 or 1, got 2"),
         ([altered(t_start_us=MAX_TIME_US + 1), PAYLOAD], "t_start_us"),
         ([altered(t_end_us=-(2**63)), PAYLOAD], "t_end_us"),
         ([altered(t_end_us=2**64 - 1), PAYLOAD], "t_end_us"),
@@ -102,6 +106,7 @@ def test_valid_frames_with_bytes_changed(chunk: EventChunk, data: st.DataObject)
         # What still decodes must be safe to bin: every column as long as the count.
         read = decode(frames).chunk
         assert len(read) * 7 == len(frames[1]) or len(read) * 4 == len(frames[1])
+        assert read.on is None or read.on.view(np.uint8).max(initial=0) <= 1
 
 
 VALUES = st.one_of(
