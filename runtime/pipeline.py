@@ -17,6 +17,7 @@ from retempo.runtime.engine import Engine, Vector
 from retempo.runtime.errors import CheckpointError, EngineError, InputError
 from retempo.runtime.guard import Admitted, Guard, GuardRules, Jump, Refuted
 from retempo.runtime.handover import Bins, Handover
+from retempo.runtime.intake import Intake
 from retempo.runtime.layout import BinLayout
 from retempo.runtime.pipeline_saved import Parts, load_pipeline, save_pipeline
 from retempo.runtime.readouts import Readout
@@ -59,8 +60,6 @@ class Pipeline:
         guard: GuardRules | None = None,
     ) -> None:
         self.counters = Counters()
-        self.removed: dict[str, int] = {}
-        self._chain = chain
         self._engine = engine
         self._stream = stream
         # The steps that it may be told to take, ahead of a handover those of the next model.
@@ -69,15 +68,21 @@ class Pipeline:
         self._lateness_us = lateness_us
         # Told of every jump of the stream's clock that is believed.
         self.on_jump: Callable[[Jump], None] | None = None
-        self.guard: Guard | None = None
-        if guard is not None:
-            self.guard = Guard(guard, math.lcm(engine.resolution.dt_us, *self._ladder))
+        grid_us = math.lcm(engine.resolution.dt_us, *self._ladder)
+        self._intake = Intake(
+            self.counters, chain, None if guard is None else Guard(guard, grid_us)
+        )
         self._binner: Bins = Binner(layout, engine.resolution.dt_us, self.counters, lateness_us)
         self.state = engine.new_state(1)
         self._direct: Direct | None = None
         self.deciding = Deciding(stream, by_engine(engine), new_readout, every, clock_us)
         self._clock_us = clock_us
         self._on_steps = on_steps
+
+    @property
+    def removed(self) -> dict[str, int]:
+        """How many events each filter has taken out."""
+        return self._intake.removed
 
     @property
     def epoch(self) -> int:
@@ -121,12 +126,10 @@ class Pipeline:
         """Yield the bins that a chunk closes, to be stepped before the next are asked for."""
         if isinstance(self._binner, Handover) and self._binner.done:
             self._binner = self._binner.new
-        if self.guard is None:
-            return self._closed(self._filtered(chunk))
-        admitted = self.guard.admit(chunk)
+        admitted = self._intake.admit(chunk)
         match admitted:
             case (EventChunk() as whole,):
-                return self._closed(self._filtered(whole))
+                return self._closed(self._intake.filtered(whole))
         return self._admitted(admitted)
 
     def _closed(self, chunk: EventChunk) -> Iterator[Block]:
@@ -158,14 +161,14 @@ class Pipeline:
         Raises:
             EngineError: the network left the finite numbers.
         """
-        direct, binner, guard = self._direct, self._binner, self.guard
+        direct, binner, intake = self._direct, self._binner, self._intake
         if direct is None or direct.binner is not binner or direct.state is not self.state:
             direct = self._direct_now()
-        if direct is None or self._chain is not None or (guard is not None and guard.holds):
+        if direct is None or not intake.passes:
             return None
         deciding, clock_us = self.deciding, self._clock_us
-        if direct.readout is not deciding.readout or direct.guard is not guard:
-            direct.read_by(guard, deciding.readout)
+        if direct.readout is not deciding.readout or direct.guard is not intake.guard:
+            direct.read_by(intake.guard, deciding.readout)
         began_us = clock_us()
         if direct.take_plain(payload, count, t_start_us, t_end_us) < 0:
             return None
@@ -204,12 +207,12 @@ class Pipeline:
 
     def close(self) -> Iterator[Block]:
         """Yield the bins that are still open, up to that of the last event."""
-        self._give_up_suspects()
+        self._intake.give_up_suspects()
         return self._binner.finish()
 
     def told_us(self, t_us: int) -> int:
         """Return a watermark as the stream's own time, which differs where its clock was set."""
-        return t_us if self.guard is None else self.guard.told_us(t_us)
+        return self._intake.told_us(t_us)
 
     def shed(self, chunks: Sequence[EventChunk], *, reset: bool = False) -> Iterator[Block]:
         """Leave chunks out: their events are counted, and no bin of theirs is stepped.
@@ -217,11 +220,8 @@ class Pipeline:
         Yields the bins that are still open. The state then stays as it is until the event time at
         which the chunks end, or with `reset` begins anew there.
         """
-        self._give_up_suspects()
-        t_end_us = chunks[-1].t_end_us
-        if self.guard is not None:
-            t_end_us = [self.guard.pass_over(chunk.t_end_us) for chunk in chunks][-1]
-        yield from followed(self._binner.leap(t_end_us))
+        self._intake.give_up_suspects()
+        yield from followed(self._binner.leap(self._intake.pass_over(chunks)))
         for chunk in chunks:
             self.counters.lost += chunk.lost
             self.counters.received += len(chunk)
@@ -269,7 +269,7 @@ class Pipeline:
         binner = self._binner.new if isinstance(self._binner, Handover) else self._binner
         assert isinstance(binner, Binner)  # noqa: S101  (whoever saves has asked `handing_over`)
         readout = self.deciding.readout
-        return Parts(binner, readout, self._chain, self.guard, self.counters, self.removed)
+        return Parts(binner, readout, self._intake, self.counters)
 
     def change_step(self, dt_us: int) -> None:
         """Step at another resolution from the next instant that is an edge of both bins.
@@ -375,31 +375,15 @@ class Pipeline:
         self.counters.check()
         return final
 
-    def _filtered(self, chunk: EventChunk) -> EventChunk:
-        """Return what the filters leave of a chunk; what they do not is received here and now."""
-        if self._chain is None:
-            return chunk
-        kept = self._chain.apply(chunk)
-        gone, masked = len(chunk) - len(kept), 0
-        for name, count in kept.removed.items():
-            count -= chunk.removed.get(name, 0)
-            if count:
-                self.removed[name] = self.removed.get(name, 0) + count
-                masked += count
-        self.counters.received += gone
-        self.counters.masked += masked
-        self.counters.invalid += gone - masked
-        return kept
-
     def _admitted(self, admitted: Sequence[Admitted]) -> Iterator[Block]:
         for part in admitted:
             match part:
                 case EventChunk():
-                    yield from followed(self._closed(self._filtered(part)))
+                    yield from followed(self._closed(self._intake.filtered(part)))
                 case Jump():
                     yield from self._jump(part)
                 case Refuted():
-                    self._refuse(part)
+                    self._intake.refuse(part)
 
     def _jump(self, jump: Jump) -> Iterator[Block]:
         self.counters.jumps += 1
@@ -411,13 +395,6 @@ class Pipeline:
         if jump.action == "reset":
             yield from followed(self._binner.leap(jump.to_us))
             self._begin_anew()
-
-    def _give_up_suspects(self) -> None:
-        if self.guard is not None:
-            self._refuse(self.guard.end())
-
-    def _refuse(self, refuted: Refuted) -> None:
-        self.counters.place(0, refuted.late, refuted.invalid, 0, 0)
 
     def _begin_anew(self) -> None:
         self.state = self._engine.new_state(1, self.state.resolution)

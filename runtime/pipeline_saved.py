@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from retempo.runtime.binner import Binner
 from retempo.runtime.counters import Counters
 from retempo.runtime.errors import CheckpointError
-from retempo.runtime.guard import Guard
+from retempo.runtime.intake import Intake
 from retempo.runtime.readouts import Readout
 from retempo.runtime.saved_state import (
     Saved,
@@ -20,7 +20,6 @@ from retempo.runtime.saved_state import (
     taken_text,
 )
 from retempo.sensors.errors import FilterError
-from retempo.sensors.filters import Chain
 from retempo.sensors.filters.saved import load_chain, saved_chain
 
 # The bin decided last: its end, its length, its scores, the microseconds that it took.
@@ -36,10 +35,8 @@ class Parts:
 
     binner: Binner
     readout: Readout
-    chain: Chain | None
-    guard: Guard | None
+    intake: Intake
     counters: Counters
-    removed: dict[str, int]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,16 +56,16 @@ def save_pipeline(parts: Parts, engine: Saved, place: Place) -> Saved:
         end_us, length_us, scores, step_us = place.last
         stands |= {"end_us": end_us, "length_us": length_us}
         stands |= {"scores": scores.copy(), "step_us": float(step_us)}
-    chain = saved_chain(parts.chain) if parts.chain is not None else {}
+    chain = saved_chain(parts.intake.chain) if parts.intake.chain is not None else {}
     saved: Saved = {}
     for name, part in (
         ("binner", parts.binner.save()),
         ("readout", parts.readout.save()),
         ("filters", chain),
-        ("guard", {} if parts.guard is None else parts.guard.save()),
+        ("guard", {} if parts.intake.guard is None else parts.intake.guard.save()),
         ("engine", engine),
         ("counters", parts.counters.as_dict()),
-        ("removed", parts.removed),
+        ("removed", parts.intake.removed),
         ("place", stands),
     ):
         saved |= prefixed(name, part)
@@ -90,22 +87,22 @@ def load_pipeline(parts: Parts, saved: Saved, labels: list[str]) -> Place:
     parts.binner.load(part_of(saved, "binner"))
     parts.readout.load(part_of(saved, "readout"), len(labels))
     chain = part_of(saved, "filters")
-    if parts.chain is not None:
+    if parts.intake.chain is not None:
         try:
-            load_chain(parts.chain, chain)
+            load_chain(parts.intake.chain, chain)
         except FilterError as error:
             raise CheckpointError(str(error)) from error
     elif chain:
         raise CheckpointError("the saved pipeline has filters, this one has none")
     guard = part_of(saved, "guard")
-    if parts.guard is not None:
-        parts.guard.load(guard)
+    if parts.intake.guard is not None:
+        parts.intake.guard.load(guard)
     elif guard:
         raise CheckpointError("the saved pipeline has a guard, this one has none")
     counts = part_of(saved, "counters")
     parts.counters.load({n: taken_int(counts, n, 0, _MOST) for n in parts.counters.as_dict()})
     removed = part_of(saved, "removed")
-    parts.removed.update({name: taken_int(removed, name, 0, _MOST) for name in removed})
+    parts.intake.removed.update({name: taken_int(removed, name, 0, _MOST) for name in removed})
     return _place(part_of(saved, "place"), labels)
 
 
