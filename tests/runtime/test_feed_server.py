@@ -60,12 +60,26 @@ def test_the_events_of_a_malformed_message_are_counted_as_lost() -> None:
     bench, at = opened()
     broken, good = events([10, 20, 30]), events([40])
     header, payload = encode_message("events", broken, at)
-    bench.receive(ME, [header, bytes(payload)[:-1] + b"\2"])
-    assert bench.take() == [(ME, Rejection(1, "a polarity is 0 or 1, got 2"))]
+    bench.receive(ME, [header, bytes(payload)[:-1]])
+    reason = "the header counts 3 events of 7 bytes, the payload has 20 bytes"
+    assert bench.take() == [(ME, Rejection(1, reason))]
     bench.receive(ME, encode_message("events", good, at.after(broken)))
     bench.server.close()
     counters = bench.server.report.counters
     assert (counters.received, counters.lost) == (1, 3)
+
+
+def test_an_event_of_an_impossible_polarity_is_received_and_invalid() -> None:
+    """The message behind it finds nothing missing: `sent` counts such an event as any other."""
+    bench, at = opened()
+    broken, good = events([10, 20, 30]), events([40])
+    header, payload = encode_message("events", broken, at)
+    bench.receive(ME, [header, bytes(payload)[:-1] + b"\2"])
+    bench.receive(ME, encode_message("events", good, at.after(broken)))
+    bench.server.close()
+    report = bench.server.report
+    assert (report.counters.received, report.counters.binned) == (4, 3)
+    assert (report.counters.invalid, report.counters.lost, report.malformed) == (1, 0, 0)
 
 
 def test_a_duplicate_is_counted_and_acknowledged_again_but_not_binned() -> None:
