@@ -92,11 +92,12 @@ def pack_evt3(
                 now = np.uint64((time << TIME_AT) | state[Y])
                 after, more = _run(words, i, end, now, packed, events)
                 if forward(packed, events, more, state[LAST] - (wraps << 24)):
-                    i, events = end, more
                     state[Y] = np.int64(after) & Y_MASK
                     state[LOW] = (np.int64(after) >> TIME_AT) & 0xFFF
-                    if events:
-                        state[LAST] = (wraps << 24) + (packed[events - 1] >> TIME_AT)
+                    # A run without events leaves it: the clock may have been set back since.
+                    if more > events:
+                        state[LAST] = (wraps << 24) + (packed[more - 1] >> TIME_AT)
+                    i, events = end, more
                     continue
                 doubtful = end
         events = _word_evt3(np.int64(words[i]), i, events, wraps, state, found, packed)

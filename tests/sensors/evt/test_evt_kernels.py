@@ -3,7 +3,7 @@
 from typing import Any
 
 import numpy as np
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -49,6 +49,7 @@ def test_the_cut_of_the_bytes_changes_neither_events_nor_problems(
 
 
 @given(STREAMS)
+@example(("3", np.array([0, 0x8001, 0x2000, 0x8000, 0x8000, 0, 0x2000, 0, 0, 0], np.uint16)))
 def test_a_small_block_of_packed_events_changes_nothing(
     stream: tuple[Version, NDArray[Any]],
 ) -> None:
