@@ -1,7 +1,7 @@
 """The engine that steps a model fastest on this machine, measured when it is loaded."""
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -87,16 +87,14 @@ def compare(
         _Contestant(engine, bins, streams)
         for engine in (SparseEngine(model, resolution), OnnxEngine(model, resolution))
     )
-    contestants, left_out = [sparse, onnx], {}
+    left_out: dict[str, str] = {}
     if gpu and "CUDAExecutionProvider" in onnxruntime.get_available_providers():
         try:
-            contestants.append(_on_gpu(model, resolution, bins, like=onnx))
+            found = _on_gpu(model, resolution, bins, like=onnx)
+            return _chosen([sparse, onnx, found], streams, left_out)
         except Exception as error:  # noqa: BLE001  (ONNX Runtime raises its own family and bare ones)
             left_out["cuda"] = " ".join(str(error).split())[:300] or type(error).__name__
-    step_us = _measure(contestants)
-    engines = [each.engine for each in contestants]
-    ranked = sorted(engines, key=lambda e: step_us[e.name] * (1 if e.name == "sparse" else _MARGIN))
-    return Choice(ranked[0], step_us, streams, left_out)
+    return _chosen([sparse, onnx], streams, left_out)
 
 
 class _Contestant:
@@ -142,7 +140,17 @@ def _on_gpu(
     return found
 
 
-def _measure(contestants: Iterable[_Contestant]) -> dict[str, float]:
+def _chosen(
+    contestants: Sequence[_Contestant], streams: int, left_out: Mapping[str, str]
+) -> Choice:
+    """Measure, and rank by it."""
+    step_us = _measure(contestants)
+    engines = [each.engine for each in contestants]
+    ranked = sorted(engines, key=lambda e: step_us[e.name] * (1 if e.name == "sparse" else _MARGIN))
+    return Choice(ranked[0], step_us, streams, left_out)
+
+
+def _measure(contestants: Sequence[_Contestant]) -> dict[str, float]:
     """Return the median microseconds a step; rounds in turn, so that a busy machine hits all."""
     rounds = [{each.engine.name: each.step_us() for each in contestants} for _ in range(_ROUNDS)]
     return {name: float(np.median([found[name] for found in rounds])) for name in rounds[0]}

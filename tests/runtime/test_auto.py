@@ -3,6 +3,7 @@
 import ctypes
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -81,6 +82,20 @@ def broken(model: StepModel, resolution: Resolution) -> CudaEngine:
     raise RuntimeError("CUDA failure 2:\n out of memory")
 
 
+def tiring(model: StepModel, resolution: Resolution) -> CudaEngine:
+    """It fails once it has been timed for a while."""
+    engine, calls = on_cpu(model, resolution), count()
+    run_many = engine.run_many
+
+    def failing(jobs: Jobs) -> list[Vector]:
+        if next(calls) > 3:
+            raise RuntimeError("CUDA failure 719: unspecified launch failure")
+        return run_many(jobs)
+
+    engine.run_many = failing  # type: ignore[method-assign]
+    return engine
+
+
 def wrong(model: StepModel, resolution: Resolution) -> CudaEngine:
     engine = on_cpu(model, resolution)
     run_many = engine.run_many
@@ -129,6 +144,7 @@ def test_without_cuda_in_onnx_runtime_nothing_is_said_of_it(priced: Prices) -> N
     ("engine", "reason"),
     [
         ("broken", "CUDA failure 2: out of memory"),
+        ("tiring", "CUDA failure 719: unspecified launch failure"),
         ("wrong", "its first outputs are 0.5 away from those of onnx"),
     ],
 )
