@@ -202,6 +202,10 @@ class Guard:
                 raise CheckpointError(f"the guard's events: {error}") from error
         self._table[:STATE], self._table[GRID], self._held = table, grid_us, held
 
+    def align(self, grid_us: int) -> None:
+        """Let new epochs begin at multiples of another length."""
+        self._table[GRID] = grid_us
+
     @property
     def address(self) -> int:
         """Where its table lies, for `guard_kernel.pass_plainly`."""

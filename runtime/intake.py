@@ -58,6 +58,11 @@ class Intake:
         """Return a watermark as the stream's own time, which differs where its clock was set."""
         return t_us if self.guard is None else self.guard.told_us(t_us)
 
+    def align(self, grid_us: int) -> None:
+        """Let the stream go on, behind jumps to come, at multiples of another length."""
+        if self.guard is not None:
+            self.guard.align(grid_us)
+
     def pass_over(self, chunks: Sequence[EventChunk]) -> int:
         """Leave chunks out, their events being shed; returns the stream's time at their end."""
         t_end_us = chunks[-1].t_end_us

@@ -307,6 +307,8 @@ class Pipeline:
         else:
             new = Binner(by.layout, by.dt_us, self.counters, self._lateness_us)
             if kept.begun:
+                # Until then a jump back goes on at an edge of both.
+                self._intake.align(math.lcm(kept.dt_us, *self._steps, by.dt_us, *by.ladder))
                 self._binner = Handover(kept, new, self._lateness_us, lambda: self._take_over(by))
             else:
                 self._binner = new
@@ -323,6 +325,7 @@ class Pipeline:
             self.state = by.state
         self.deciding.succeed(by_engine(by.engine), by.new_readout, carry=by.carry)
         self._engine, self._ladder = by.engine, by.ladder
+        self._intake.align(math.lcm(by.dt_us, *by.ladder))
         self.counters.switches += before_us != resolution.dt_us
 
     def prepare(self, block: Block) -> None:

@@ -20,6 +20,7 @@ from retempo.runtime.counters import Counters
 from retempo.runtime.decision import Decision
 from retempo.runtime.deployment import Deployment, deploy
 from retempo.runtime.engines import load_engine
+from retempo.runtime.guard import GuardRules, Jump
 from retempo.runtime.handover import Handover, common_edge_us
 from retempo.runtime.layout import BinLayout
 from retempo.runtime.pipeline import Pipeline
@@ -254,3 +255,19 @@ def test_nothing_of_a_message_is_left_when_its_last_block_says_so(dt_us: int, ne
     told += [d for chunk in chunks[2:] for d in settled(pipeline, chunk)]
     assert essence([*told, *ended(pipeline)]) == essence(whole)
     assert pipeline.counters.received == pipeline.counters.binned == 3_000
+
+
+@pytest.mark.parametrize("next_us", [4_000, 1_000])
+def test_a_clock_set_back_behind_a_swap_goes_on_at_an_edge_of_the_new_bins(next_us: int) -> None:
+    rules = GuardRules(back_us=5_000)
+    old, new = (replace(deployed(network(0), dt), guard=rules) for dt in (1_000, next_us))
+    pipeline = old.open("a", GRID)
+    decided(pipeline, [events(np.arange(0, 20_000, 500), 20_000)])
+    pipeline.succeed(new.successor(carry=False))
+    decided(pipeline, [events(np.arange(20_000, 41_000, 500), 41_000)])
+    assert not pipeline.handing_over
+    jumps: list[Jump] = []
+    pipeline.on_jump = jumps.append
+    decided(pipeline, [events(np.arange(0, 20_000, 1_000), 20_000)])
+    (jump,) = jumps
+    assert jump.to_us == 41_000 // next_us * next_us + next_us
