@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from retempo.exporters.description import ChannelSpec
 from retempo.runtime.binner import Binner
@@ -21,6 +22,7 @@ from retempo.runtime.direct_kernel import (
     AT_TABLE,
     BEGIN,
     BEST,
+    BYTES_IF_PLAIN,
     FIELDS,
     GO_ON,
     IF_PLAIN,
@@ -46,6 +48,9 @@ from retempo.runtime.readouts import Mean, Readout
 from retempo.runtime.sparse_bins import NO_BINS, Block
 from retempo.runtime.window_table import MOST_BINS
 from retempo.sensors.events import EventChunk
+
+# The events of a message, see `sensors.packet`.
+Payload = bytes | NDArray[np.uint8]
 
 _NO_SCORES: Final = np.zeros(0)
 
@@ -125,11 +130,11 @@ class Direct:
             self.scores = scores_of(self._memory)
             job[AT_MEAN] = self._memory.ctypes.data
 
-    def take_plain(self, payload: bytes, count: int, t_start_us: int, t_end_us: int) -> int:
+    def take_plain(self, payload: Payload, count: int, t_start_us: int, t_end_us: int) -> int:
         """Take a message if it is plain: a few events, all of them believed, that close few bins.
 
         Args:
-            payload: of the length that `count` says.
+            payload: of the length that `count` says: bytes, or the array of a packet.
             count: how many events there are.
             t_start_us: as the header says.
             t_end_us: the same.
@@ -141,9 +146,8 @@ class Direct:
         state = self.state
         if state.tuning is not self._tuning or state.ys is not self._ys:
             self._tune()
-        return take_message(
-            self._at, id(payload), count, t_start_us, t_end_us, IF_PLAIN, self._grid
-        )
+        how = BYTES_IF_PLAIN if type(payload) is bytes else IF_PLAIN
+        return take_message(self._at, id(payload), count, t_start_us, t_end_us, how, self._grid)
 
     def read(self) -> int:
         """Return the label of the highest score if a mean has read the one bin that was closed.

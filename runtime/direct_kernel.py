@@ -55,8 +55,9 @@ from retempo.runtime.window_table import (
     FIELDS,
 ) = range(19)
 
-# How a message is taken: further on, from its begin, or from its begin if it is plain.
-GO_ON, BEGIN, IF_PLAIN = range(3)
+# How a message is taken: further on, from its begin, or from its begin if it is plain: the array of
+# a packet, or bytes.
+GO_ON, BEGIN, IF_PLAIN, BYTES_IF_PLAIN = range(4)
 # It is not, and nothing has happened.
 NOT_PLAIN = -1
 # More events take so long that it matters little how they are taken.
@@ -79,11 +80,11 @@ def take_message(
 
     Args:
         at_job: the address of the job, `(FIELDS,)`.
-        payload: by `id`: `bytes` with `IF_PLAIN`, else the array of a packet.
+        payload: by `id`: `bytes` with `BYTES_IF_PLAIN`, else the array of a packet.
         count: of its events.
         t_start_us: see `sensors.packet.Packet`.
         t_end_us: its watermark.
-        how: with `IF_PLAIN` a message passes the guard and closes few bins, and the one bin of a
+        how: if it is plain a message passes the guard and closes few bins, and the one bin of a
             live message is read by the mean.
         grid: None for a channel sensor.
 
@@ -92,9 +93,10 @@ def take_message(
     """
     j = carray(pointer(at_job), (FIELDS,), np.int64)
     t = carray(pointer(j[AT_TABLE]), (ENTRIES,), np.int64)
-    at = payload + BYTES_AT if how == IF_PLAIN else data_of(payload)
+    at = payload + BYTES_AT if how == BYTES_IF_PLAIN else data_of(payload)
     raw = carray(pointer(at), ((4 if grid is None else 7) * count,), np.uint8)
-    if how == IF_PLAIN and not _is_plain(j, t, raw, count, t_start_us, t_end_us, grid):
+    plain = how >= IF_PLAIN
+    if plain and not _is_plain(j, t, raw, count, t_start_us, t_end_us, grid):
         return NOT_PLAIN
     if how != GO_ON:
         t[POSITION] = 0
@@ -113,7 +115,7 @@ def take_message(
         lists = j[STARTS], j[INPUTS], j[VALUES]
         call_entry(j[AT_ENTRY], *room, j[AT_STATE], *lists, j[YS], begin, closed)
         alone = closed == 1 and j[RESULT] == 1 and not j[MORE]
-        if how == IF_PLAIN and alone and j[AT_MEAN]:
+        if plain and alone and j[AT_MEAN]:
             labels = j[LABELS]
             memory = carray(pointer(j[AT_MEAN]), (TOTALS + 2 * labels,), np.float64)
             y = carray(pointer(data_of(j[YS])), (labels,), np.float32)

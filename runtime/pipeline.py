@@ -12,7 +12,7 @@ from retempo.runtime.clock import Clock, host_clock_us
 from retempo.runtime.counters import Counters
 from retempo.runtime.deciding import Deciding, Every, by_engine
 from retempo.runtime.decision import Decision
-from retempo.runtime.direct import Direct, direct_of
+from retempo.runtime.direct import Direct, Payload, direct_of
 from retempo.runtime.engine import Engine, Vector
 from retempo.runtime.errors import CheckpointError, EngineError, InputError
 from retempo.runtime.guard import Admitted, Guard, GuardRules, Jump, Refuted
@@ -144,12 +144,13 @@ class Pipeline:
         return direct
 
     def plain(
-        self, payload: bytes, count: int, t_start_us: int, t_end_us: int, arrived_us: float
+        self, payload: Payload, count: int, t_start_us: int, t_end_us: int, arrived_us: float
     ) -> Taken | None:
         """Take a message in one call where it is plain, as nearly all live ones are.
 
         Args:
-            payload: as `docs/wire-format.md` says, of the length that `count` says.
+            payload: as `docs/wire-format.md` says, of the length that `count` says: bytes, or the
+                array of a packet.
             count: how many events there are.
             t_start_us: what their times are counted from.
             t_end_us: the watermark.

@@ -14,10 +14,13 @@ from retempo.runtime.engine import Vector
 from retempo.runtime.event_log import EventLog
 from retempo.runtime.feed_stream import FeedStream, Waiting
 from retempo.runtime.overload import Delay, Rung, govern
+from retempo.runtime.pipeline import Taken
 from retempo.runtime.recorder import Nobody, Recorder
 from retempo.runtime.sparse_bins import Block
 from retempo.sensors.wire_header import Glance
 
+# How many that wait are taken when another comes in: more than one, so that they grow fewer.
+_CATCH_UP = 2
 # Over how long the share of busy time is taken.
 _BUSY_US = 250_000
 
@@ -101,33 +104,43 @@ class Rounds:
     def at_once(self, stream: FeedStream, payload: bytes, seen: Glance, arrived_us: float) -> bool:
         """Step a stream's next message ahead of all turns, if it is plain and nothing waits.
 
-        It takes less than to let it wait. False where it is to wait: nothing has happened then.
-        A stream that is falling behind lets its messages wait, so that its policy can choose.
+        It takes less than to let it wait. False where it is to wait: nothing has happened to it
+        then. A stream that is falling behind lets its messages wait, so that its policy can choose.
         """
-        if stream.waiting or stream.blocks is not None or self._recorder.keeps_frames:
-            return False
         overload, t_end_us = self._deployment.overload, seen.t_end_us
-        if (
-            overload.policy != "block"
-            and stream.delay.behind_us(arrived_us, t_end_us) > overload.behind_us / 2
+        if stream.blocks is not None or self._recorder.keeps_frames:
+            return False
+        if overload.policy != "block" and (
+            stream.waiting or stream.delay.behind_us(arrived_us, t_end_us) > overload.behind_us / 2
         ):
             return False
         try:
+            # What waits is taken before, faster than it comes in, or it would wait for ever.
+            for _ in range(_CATCH_UP):
+                if stream.waiting and stream.blocks is None:
+                    self._take_next(stream)
+            if stream.waiting or stream.blocks is not None:
+                return False
             taken = stream.pipeline.plain(
                 payload, seen.count, seen.t_start_us, t_end_us, arrived_us
             )
             if taken is None:
                 return False
-            bins, dt_us, took_us, decisions, now_us = taken
-            stream.timings.note(dt_us, bins, took_us, decisions)
-            for decision in decisions:
-                self._publish(decision)
+            now_us = self._tell(stream, taken)
         except Exception as error:  # noqa: BLE001  (one bad stream must not end the others)
             self._fail([stream], error)
             return True
         self._busy.add(arrived_us, now_us)
         self._govern(stream, t_end_us, now_us)
         return True
+
+    def _tell(self, stream: FeedStream, taken: Taken) -> float:
+        """Publish what came of a plain message; returns when it was taken."""
+        bins, dt_us, took_us, decisions, now_us = taken
+        stream.timings.note(dt_us, bins, took_us, decisions)
+        for decision in decisions:
+            self._publish(decision)
+        return now_us
 
     def remove(self, stream: FeedStream) -> None:
         """Forget a stream; what of it waits is not received."""
@@ -194,7 +207,8 @@ class Rounds:
                 self._ready.pop(stream.name, None)
                 return None
             self._begin(stream)
-        assert stream.blocks is not None  # noqa: S101  (a message has begun)
+            if stream.blocks is None:
+                return None
         block = next(stream.blocks, None)
         if block is None:
             self._settle(stream)
@@ -204,12 +218,15 @@ class Rounds:
         """Go on behind a message that has been stepped whole."""
         message, stream.blocks = stream.message, None
         assert message is not None  # noqa: S101
-        if not stream.waiting:
-            self._ready.pop(stream.name, None)
-        self._outcome.stepped(stream, message)
+        self._settled(stream, message)
         if not message.ends:
             reached_us = stream.pipeline.told_us(message.chunk.t_end_us)
             self._govern(stream, reached_us, self._deployment.clock_us())
+
+    def _settled(self, stream: FeedStream, message: Waiting) -> None:
+        if not stream.waiting:
+            self._ready.pop(stream.name, None)
+        self._outcome.stepped(stream, message)
 
     def _begin(self, stream: FeedStream) -> None:
         """Begin the next message; what is to be shed goes first, as one message without events."""
@@ -224,9 +241,23 @@ class Rounds:
             stream.timings.note_shed(self._deployment.overload.policy, events)
             self._log.warning("shed", stream=stream.name, messages=len(shed), events=events)
             return
-        stream.message = stream.waiting.popleft()
-        self._recorder.taken(stream.name, stream.message)
-        stream.blocks = stream.pipeline.take(stream.message.chunk)
+        self._take_next(stream)
+
+    def _take_next(self, stream: FeedStream) -> None:
+        """Begin the next message; a plain one is stepped whole."""
+        stream.message = message = stream.waiting.popleft()
+        self._recorder.taken(stream.name, message)
+        chunk, packet = message.chunk, message.chunk.packet
+        if packet is not None and not (message.ends or chunk.lost):
+            taken = stream.pipeline.plain(
+                packet.raw, packet.count, packet.t_start_us, chunk.t_end_us, message.arrived_us
+            )
+            if taken is not None:
+                now_us = self._tell(stream, taken)
+                self._settled(stream, message)
+                self._govern(stream, chunk.t_end_us, now_us)
+                return
+        stream.blocks = stream.pipeline.take(chunk)
 
     def _to_shed(self, stream: FeedStream) -> list[Waiting]:
         """Take from what waits, but for the last, what is older than half of the allowed delay."""

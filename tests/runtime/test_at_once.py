@@ -62,6 +62,11 @@ class Side:
         while self.server.rest_us() is not None:
             self.server.turn()
 
+    def take_none_for_plain(self) -> None:
+        """Let every message that waits be taken as a chunk."""
+        for stream in self.server.streams.values():
+            stream.pipeline.plain = lambda *_: None  # type: ignore[method-assign]
+
     def seen(self) -> tuple[Any, ...]:
         lines = [msgspec.json.decode(line) for line in self.log.getvalue().splitlines()]
         streams = [
@@ -127,14 +132,20 @@ def test_a_message_at_once_decides_as_one_that_waits(
 ) -> None:
     """To the last bit: decisions, replies, counters, what is kept of the stream and is logged."""
     served = replace(deployment(spec, lateness_us), guard=guard, readout=readout, every=every)
-    sides = [Side(served, bytes), Side(served, memoryview)]
+    at_once, in_turn, the_long_way = sides = [
+        Side(served, bytes),
+        Side(served, memoryview),
+        Side(served, memoryview),
+    ]
     for header, payload in drawn_messages(spec, seed, 30):
         for side in sides:
             side.receive(header, payload)
+            if side is the_long_way:
+                side.take_none_for_plain()
             side.step()
-        assert sides[0].seen() == sides[1].seen()
-        if "s" in sides[0].server.streams:
-            assert state_of(sides[0]) == state_of(sides[1])
+        assert at_once.seen() == in_turn.seen() == the_long_way.seen()
+        if "s" in at_once.server.streams:
+            assert state_of(at_once) == state_of(in_turn) == state_of(the_long_way)
 
 
 @pytest.mark.parametrize("spec", [GRID, CHANNELS])
@@ -184,6 +195,18 @@ def test_a_message_behind_one_that_waits_waits_as_well() -> None:
     assert len(side.decisions) == 2
     side.step()
     assert [d.t_us for d in side.decisions] == [1_000, 2_000, 3_000, 4_000]
+
+
+def test_what_waits_is_taken_in_one_call_as_well() -> None:
+    """So a daemon that has fallen behind is not slower than one that has not."""
+    side, messages = started(deployment(GRID, 0))
+    for _ in range(5):
+        header, payload = next(messages)
+        side.server.receive(ME, [header, memoryview(payload)])
+    pipeline: Any = side.server.streams["s"].pipeline
+    pipeline.take = None
+    side.step()
+    assert len(side.decisions) == 7
 
 
 def test_messages_that_are_recorded_wait_for_their_turn() -> None:
