@@ -149,7 +149,8 @@ def bin_events(
     `k` of a row is marked by bit `k % 64` of its word `k // 64` in `active`, if there is one.
     `counts` is added to; make it with `new_counts`.
 
-    Shapes: `window` `(open bins * parts, inputs)`, `active` `(open bins * parts, words)`, `filled`
+    Shapes: `window` `(open bins * parts, inputs)`, float32, or another type that is wide enough for
+    the counts; `active` `(open bins * parts, words)`, `filled`
     `(open bins,)`, `counts` `(6,)` or longer.
     """
     opened = filled.shape[0]
@@ -273,7 +274,7 @@ def _run(
                 masked += 1
                 continue
             place = np.uint64(columns[x] + rows[(np.uint64(y) << _ONE) + np.uint64(on)])
-            row[place] += np.float32(1.0)
+            row[place] += row.dtype.type(1)
             if marks is not None:
                 marks[place >> _WORD_BITS] |= _ONE << (place & _IN_WORD)
         i += BLOCK
@@ -286,7 +287,7 @@ def _run(
             masked += 1
             continue
         place = np.uint64(columns[x] + rows[(np.uint64(y) << _ONE) + np.uint64(on)])
-        row[place] += np.float32(1.0)
+        row[place] += row.dtype.type(1)
         if marks is not None:
             marks[place >> _WORD_BITS] |= _ONE << (place & _IN_WORD)
     return i, masked

@@ -26,7 +26,7 @@ from retempo.runtime.binning import (
 from retempo.runtime.binning_numpy import bin_events_numpy
 from retempo.runtime.errors import InputError
 from retempo.runtime.layout import check_geometry, layout_of
-from retempo.runtime.recorded import bin_recording
+from retempo.runtime.recorded import bin_recording, reach_of, reach_of_numpy
 from retempo.sensors.events import EventChunk
 from retempo.sensors.evt.packed import ON_AT, TIME_AT, X_MASK, Y_BITS, Y_MASK
 from retempo.sensors.geometry import ChannelGeometry, GridGeometry
@@ -139,6 +139,19 @@ def test_events_of_a_whole_block_are_counted_as_one_by_one(
         end = kernel(columns, 0, 4, 0, 1_000, 1, 1, 1, FOREVER, *layout.arrays, *state)
         results.append((end, *(None if each is None else each.tolist() for each in state)))
     assert results[0] == results[1] == results[2]
+
+
+@given(seeds, st.integers(0, 20), st.booleans(), st.sampled_from([0, 2, 90]))
+def test_the_reach_of_a_recording_is_its_twins(
+    seed: int, events: int, ordered: bool, beyond: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    t_us = rng.integers(-500, 1_500, events)
+    if ordered:
+        t_us.sort()
+    x, y = (rng.integers(0, side + beyond, events).astype(np.uint16) for side in (7, 5))
+    columns = (t_us, x, y, rng.random(events) < 0.5)
+    assert reach_of(columns, 7, 5) == reach_of_numpy(columns, 7, 5)
 
 
 @given(seeds, st.integers(0, 300), st.integers(1, 700))
