@@ -264,7 +264,7 @@ def _run(
     end = np.uint64(stop)
     i = np.uint64(begin)
     width, height = columns.shape[0], rows.shape[0] >> 1
-    masked = 0
+    masked, one = 0, row.dtype.type(1)
     # What counts an event stands here twice, since a function with arrays would count references to
     # them at every event, which takes four times as long as the rest.
     while i + BLOCK <= end and _fits(events, i, low, high, width, height):
@@ -274,7 +274,7 @@ def _run(
                 masked += 1
                 continue
             place = np.uint64(columns[x] + rows[(np.uint64(y) << _ONE) + np.uint64(on)])
-            row[place] += row.dtype.type(1)
+            row[place] += one
             if marks is not None:
                 marks[place >> _WORD_BITS] |= _ONE << (place & _IN_WORD)
         i += BLOCK
@@ -287,7 +287,7 @@ def _run(
             masked += 1
             continue
         place = np.uint64(columns[x] + rows[(np.uint64(y) << _ONE) + np.uint64(on)])
-        row[place] += row.dtype.type(1)
+        row[place] += one
         if marks is not None:
             marks[place >> _WORD_BITS] |= _ONE << (place & _IN_WORD)
     return i, masked
