@@ -31,7 +31,6 @@ def bin_events_numpy(
     silence: int,
     columns: Index,
     rows: Index,
-    plane: int,
     mask: Mask,
     window: Bins,
     active: Words | None,
@@ -40,7 +39,7 @@ def bin_events_numpy(
 ) -> int:
     """Do what `bin_events` does, for grid columns."""
     t_us, x, y, on = (column[begin:] for column in events)
-    inside = (x < len(columns)) & (y < len(rows))
+    inside = (x < len(columns)) & (y < len(rows) // 2)
     bins = t_us // dt_us
     hidden = np.zeros(len(bins), np.bool_)
     if mask.size:
@@ -57,7 +56,7 @@ def bin_events_numpy(
     bins, times, hidden = bins[:n][placed], t_us[:n][placed], hidden[:n][placed]
     unit = times // unit_us - bins * dt_us // unit_us if parts > 1 else 0
     slots = (head + bins - first_bin) % len(filled)
-    address = columns[x[:n][placed]] + rows[y[:n][placed]] + plane * on[:n][placed]
+    address = columns[x[:n][placed]] + rows[2 * y[:n][placed].astype(np.int64) + on[:n][placed]]
     np.add.at(window, (slots * parts + unit, address), ~hidden)
     if active is not None:
         # An event's place among those of its bin.

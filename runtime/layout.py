@@ -21,23 +21,27 @@ Mask = NDArray[np.bool_]
 class BinLayout:
     """How the addresses of a sensor map to the inputs of a network.
 
-    Input of an event: `columns[x] + rows[y] + plane * on`. A channel sensor is a grid of one row
-    and one polarity. `mask[y, x]` switches an address off; an empty mask switches none.
+    Input of an event: `columns[x] + rows[2 * y + on]`. A channel sensor is a grid of one row and
+    one polarity. `mask[y, x]` switches an address off; an empty mask switches none.
 
-    Shapes: `columns` `(width,)`, `rows` `(height,)`, `mask` `(height, width)` or `(0, 0)`.
+    Shapes: `columns` `(width,)`, `rows` `(2 * height,)`, `mask` `(height, width)` or `(0, 0)`.
     """
 
     columns: Index
     rows: Index
-    plane: int
     inputs: int
     mask: Mask
     spec: InputSpec
 
     @property
-    def arrays(self) -> tuple[Index, Index, int, Mask]:
+    def height(self) -> int:
+        """How many rows the sensor has."""
+        return len(self.rows) // 2
+
+    @property
+    def arrays(self) -> tuple[Index, Index, Mask]:
         """What the kernel takes of it, in its order."""
-        return self.columns, self.rows, self.plane, self.mask
+        return self.columns, self.rows, self.mask
 
 
 class Columns(NamedTuple):
@@ -68,10 +72,11 @@ def layout_of(spec: InputSpec, mask: Mask | None = None) -> BinLayout:
         mask = np.ascontiguousarray(mask.reshape(height, width))
     else:
         raise InputError(f"the mask has the shape {mask.shape}, the sensor {(height, width)}")
+    plane = reduced_width * reduced_height if polarities == 2 else 0
+    rows = np.arange(height) // step * reduced_width
     return BinLayout(
         columns=(np.arange(width) // step).astype(np.int32),
-        rows=(np.arange(height) // step * reduced_width).astype(np.int32),
-        plane=reduced_width * reduced_height if polarities == 2 else 0,
+        rows=np.stack([rows, rows + plane], axis=1).reshape(-1).astype(np.int32),
         inputs=spec.size,
         mask=mask,
         spec=spec,
@@ -116,7 +121,7 @@ def columns_of(chunk: EventChunk) -> Columns:
 
 def inside(columns: Columns, layout: BinLayout) -> Polarities:
     """Return which events lie on the sensor, `(events,)`."""
-    return (columns.x < len(layout.columns)) & (columns.y < len(layout.rows))
+    return (columns.x < len(layout.columns)) & (columns.y < layout.height)
 
 
 def _sides(spec: InputSpec) -> tuple[int, int, int]:

@@ -1,8 +1,10 @@
 """The bins of a whole recording, for training and bulk replay."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from retempo.runtime.bin_modes import cut_of, inputs_of
@@ -14,9 +16,12 @@ from retempo.runtime.binning import (
     LATE,
     MASKED,
     Counts,
+    Events,
     bin_events,
+    event_at,
     events_of,
     new_counts,
+    size_of,
 )
 from retempo.runtime.counters import Counters
 from retempo.runtime.errors import InputError
@@ -43,11 +48,11 @@ def bin_recording(chunk: EventChunk, layout: BinLayout, dt_us: int) -> tuple[Bin
     Raises:
         InputError: the bins would not fit into memory.
     """
-    times = _times(chunk, layout)
-    plain = _plain_bins(chunk, times, layout, dt_us)
-    if plain is not None:
-        return plain
-    _check_size(_most_bins(times, chunk.t_end_us, dt_us), 4 * layout.inputs, dt_us)
+    span = plain_span(chunk, layout, dt_us)
+    if span is not None:
+        window = np.zeros((span[1], layout.inputs), np.float32)
+        return count_plain(chunk, layout, dt_us, span[0], window)
+    _check_size(_most_bins(_times(chunk, layout), chunk.t_end_us, dt_us), 4 * layout.inputs, dt_us)
     counters = Counters()
     rows = [rows.copy() for _, rows in numbered_rows(chunk, layout, dt_us, counters)]
     counts = new_counts()
@@ -89,26 +94,65 @@ def _times(chunk: EventChunk, layout: BinLayout) -> Times:
     return chunk.t_us[inside(columns_of(chunk), layout)]
 
 
-def _plain_bins(
-    chunk: EventChunk, times: Times, layout: BinLayout, dt_us: int
-) -> tuple[Bins, Counts] | None:
-    """Bin by one call of the kernel; None where disorder, a mask or a gap asks for the binner.
+def plain_span(chunk: EventChunk, layout: BinLayout, dt_us: int) -> tuple[int, int] | None:
+    """Return the first bin and how many there are, if one call of the kernel makes them all.
 
-    So do bins of several parts: all of them at once take many times what the bins do.
+    None where disorder, a mask or a gap asks for the binner. So do bins of several parts: all of
+    them at once take many times what the bins do.
     """
     cut = cut_of(layout.spec, dt_us)
-    if layout.mask.size or not len(times) or cut.parts > 1:
+    if layout.mask.size or not len(chunk) or cut.parts > 1:
         return None
-    steps_us = np.diff(times, append=max(chunk.t_end_us, int(times[-1])))
-    if steps_us.min() < 0 or steps_us.max() > SILENCE_US:
+    inside, first_us, last_us, least_us, most_us = reach_of(
+        events_of(chunk), len(layout.columns), layout.height
+    )
+    if not inside or least_us < 0 or max(most_us, chunk.t_end_us - last_us) > SILENCE_US:
         return None
-    first, last = int(times[0]) // dt_us, int(times[-1]) // dt_us
+    first, last = first_us // dt_us, last_us // dt_us
     bins = max(last + 1, chunk.t_end_us // dt_us) - first
     _check_size(bins, 4 * layout.inputs, dt_us)
-    window, filled = np.zeros((bins, layout.inputs), np.float32), np.zeros(bins, np.int64)
-    counts, time = new_counts(), (dt_us, cut.parts, 1, bins, FOREVER)
+    return first, bins
+
+
+def count_plain(
+    chunk: EventChunk, layout: BinLayout, dt_us: int, first: int, window: Bins
+) -> tuple[Bins, Counts]:
+    """Count a recording into `window`, which holds zeros; see `plain_span`."""
+    bins, counts = len(window), new_counts()
+    filled, time = np.zeros(bins, np.int64), (dt_us, 1, 1, bins, FOREVER)
     bin_events(events_of(chunk), 0, first, 0, *time, *layout.arrays, window, None, filled, counts)
     return inputs_of(window[:, np.newaxis], layout.spec, dt_us), counts
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def reach_of(
+    events: Events, width: int, height: int
+) -> tuple[int, int, int, int, int]:  # pragma: no cover - compiled
+    """Return how many events lie on the sensor and how they lie in time.
+
+    These are the times of the first and the last of them, then the least and the greatest step from
+    one to the next; 0 where there is none.
+    """
+    inside, first, last, least, most = 0, 0, 0, 0, 0
+    for i in range(size_of(events)):
+        t, x, y, _ = event_at(events, np.uint64(i))
+        if x >= width or y >= height:
+            continue
+        if inside == 0:
+            first = last = t
+        inside += 1
+        least, most, last = min(least, t - last), max(most, t - last), t
+    return inside, first, last, least, most
+
+
+def reach_of_numpy(events: Any, width: int, height: int) -> tuple[int, int, int, int, int]:
+    """Do what `reach_of` does, for grid columns: its plain twin."""
+    t_us, x, y, _ = events
+    times = t_us[(x < width) & (y < height)]
+    if not len(times):
+        return 0, 0, 0, 0, 0
+    steps = np.diff(times, prepend=times[0])
+    return len(times), int(times[0]), int(times[-1]), min(0, steps.min()), max(0, steps.max())
 
 
 def _most_bins(times: Times, t_end_us: int, dt_us: int) -> int:

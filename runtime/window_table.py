@@ -64,7 +64,6 @@ _MOST_ENTRIES = 1 << 15
     BIN_UNIT,
     WIDTH,
     HEIGHT,
-    PLANE,
     MASKS,
     MOST_BINS,
     MOST_ENTRIES,
@@ -80,7 +79,7 @@ _MOST_ENTRIES = 1 << 15
     AT_INPUTS,
     AT_VALUES,
     ENTRIES,
-) = range(T_END + 1, T_END + 30)
+) = range(T_END + 1, T_END + 29)
 
 # A watermark below every time: it moves nothing on.
 NO_TIME_US: Final = -(1 << 62)
@@ -144,8 +143,7 @@ class Window:
             spec.bin_mode == "max",
             spec.bin_unit_us,
             len(layout.columns),
-            len(layout.rows),
-            layout.plane,
+            layout.height,
             len(layout.mask),
             _MOST_BINS,
             most_entries,

@@ -3,7 +3,7 @@
 import math
 
 from retempo.runtime.binning import BINNED
-from retempo.runtime.recorded import bin_recording
+from retempo.runtime.reused_bins import ReusedBins
 from retempo.training.batches import BinPlan
 from retempo.training.datasets import Dataset
 
@@ -19,8 +19,9 @@ def occupancy(dataset: Dataset, plan: BinPlan) -> float:
     to, and an input's silence between its bursts does not count. Labels are not looked at.
     """
     events, inputs = 0, 0.0
+    reused = ReusedBins(plan.layout, plan.dt_us)
     for index in range(len(dataset)):
-        rows, counts = bin_recording(dataset[index].events, plan.layout, plan.dt_us)
+        rows, counts = reused.bin(dataset[index].events)
         events += int(counts[BINNED])
         inputs += float(rows.sum(dtype=float))
     return _share(events / inputs if inputs else 1.0)

@@ -32,8 +32,10 @@ to 90th percentile; all rivals run on one thread, but for evlib, which takes wha
   before the clock starts, dv-processing its stores; it and faery get {short:,} events. np.bincount
   works bin by bin, in the cache.
   EventCV decodes within, its file is in the page cache.
-- 480x640x2, one dense array of all bins, new for each: {dense:,} events. Ours is float32, those
-  of tonic and np.add.at int16, evlib's uint8, np.bincount's int64. EventCV yields window by window.
+- 480x640x2, one dense array of all bins, new for each: {dense:,} events. Mostly it is the memory
+  that takes time, so the ratios are of our int16, as those of tonic and np.add.at are; evlib's is
+  uint8, np.bincount's int64. Our recordings are float32; `reused` is `runtime.reused_bins`, which
+  clears what the recording before has touched, two in turn. EventCV yields window by window.
 
 Reading memory one after the other goes at {limit:.1f} GB/s here (np.max of 512 MB). At 13 bytes an
 event `rows` reads {read:.1f} GB/s of columns, {share:.0%} of that."""

@@ -2,8 +2,8 @@
 
 import datetime
 from collections.abc import Callable
-from dataclasses import dataclass
-from itertools import pairwise
+from dataclasses import dataclass, replace
+from itertools import cycle, pairwise
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from retempo.runtime.binner import Binner
 from retempo.runtime.binning import BINNED, FOREVER, MASKED, bin_events, new_counts
 from retempo.runtime.counters import Counters
 from retempo.runtime.layout import layout_of
+from retempo.runtime.reused_bins import ReusedBins
 from retempo.runtime.rows import RowBinner
 
 DT_US = 1_000
@@ -61,14 +62,14 @@ def stream(kind: type[Binner] | type[RowBinner]) -> Callable[[Events], Run]:
     return make
 
 
-def kernel(step: int, *, masked: bool) -> Callable[[Events], Run]:
+def kernel(step: int, *, masked: bool, dtype: Any = np.float32) -> Callable[[Events], Run]:
     """`bin_events` once, into a new array of all bins."""
 
     def make(events: Events) -> Run:
         layout = _layout(step, masked=masked)
 
         def run() -> object:
-            counts, window = new_counts(), np.zeros((events.bins, layout.inputs), np.float32)
+            counts, window = new_counts(), np.zeros((events.bins, layout.inputs), dtype)
             filled, time = np.zeros(events.bins, np.int64), (DT_US, 1, 1, events.bins, FOREVER)
             ours = (window, None, filled, counts)
             bin_events(events.columns, 0, 0, 0, *time, *layout.arrays, *ours)
@@ -77,6 +78,14 @@ def kernel(step: int, *, masked: bool) -> Callable[[Events], Run]:
         return run
 
     return make
+
+
+def reused(events: Events) -> Run:
+    """Recording after recording in one array; two take turns, lest one finds what it left there."""
+    bins = ReusedBins(_layout(1, masked=False), DT_US)
+    shifted = replace(events.chunk, y=(GEOMETRY.height - 1 - events.columns[2]).astype(np.uint16))
+    turns = cycle((events.chunk, shifted))
+    return lambda: int(bins.bin(next(turns))[1][BINNED])
 
 
 def bincount_by_bin(events: Events) -> Run:
@@ -233,7 +242,10 @@ SMALL: dict[str, Contestant] = {
     "faery, np.bincount": Contestant(faery_regular, short=True),
 }
 DENSE: dict[str, Contestant] = {
-    "retempo, kernel whole": Contestant(kernel(1, masked=False)),
+    "retempo, int16": Contestant(kernel(1, masked=False, dtype=np.int16)),
+    "retempo, uint8": Contestant(kernel(1, masked=False, dtype=np.uint8)),
+    "retempo, float32": Contestant(kernel(1, masked=False)),
+    "retempo, float32 reused": Contestant(reused),
     "np.bincount": Contestant(bincount_whole),
     "np.add.at": Contestant(add_at(1)),
     "tonic ToFrame": Contestant(tonic_frames(1)),

@@ -62,7 +62,7 @@ def plain_bins(
         assert chunk.on is not None
         columns = (chunk.t_us, chunk.x, chunk.y, chunk.on)
         for t, x, y, on in zip(*(column.tolist() for column in columns), strict=True):
-            if x >= len(layout.columns) or y >= len(layout.rows):
+            if x >= len(layout.columns) or y >= layout.height:
                 counters.invalid += 1
                 continue
             number = t // dt_us
@@ -75,7 +75,7 @@ def plain_bins(
             else:
                 counters.binned += 1
                 row = opened.setdefault(number, np.zeros(layout.inputs, np.float32))
-                row[layout.columns[x] + layout.rows[y] + layout.plane * on] += 1
+                row[layout.columns[x] + layout.rows[2 * y + on]] += 1
                 latest = number if latest is None else max(latest, number)
                 in_gap = False
         if first is not None:

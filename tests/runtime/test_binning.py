@@ -1,6 +1,7 @@
 """The bin kernel against its NumPy twin, and whole recordings."""
 
 from dataclasses import replace as replace_fields
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from retempo.exporters.description import ChannelSpec, GridSpec, InputSpec
 from retempo.runtime.bin_modes import cut_of
 from retempo.runtime.binning import (
     BINNED,
+    BLOCK,
     CROWDED,
     FOREVER,
     INVALID,
@@ -24,9 +26,9 @@ from retempo.runtime.binning import (
 from retempo.runtime.binning_numpy import bin_events_numpy
 from retempo.runtime.errors import InputError
 from retempo.runtime.layout import check_geometry, layout_of
-from retempo.runtime.recorded import bin_recording
+from retempo.runtime.recorded import bin_recording, reach_of, reach_of_numpy
 from retempo.sensors.events import EventChunk
-from retempo.sensors.evt.packed import ON_AT, TIME_AT, Y_BITS
+from retempo.sensors.evt.packed import ON_AT, TIME_AT, X_MASK, Y_BITS, Y_MASK
 from retempo.sensors.geometry import ChannelGeometry, GridGeometry
 from tests.builders import make_chunk, seeds
 
@@ -84,7 +86,8 @@ def test_the_kernel_is_its_twin(
         active = np.zeros((opened * cut.parts, 1), np.uint64)
         filled, counts = np.zeros(opened, np.int64), new_counts()
         state = (window, active, filled, counts)
-        end = kernel(columns, begin, first_bin, head, *time, *layout.arrays, *state)
+        given_to: list[Any] = [*layout.arrays, *state]
+        end = kernel(columns, begin, first_bin, head, *time, *given_to)
         results.append((end, *(array.tolist() for array in state)))
         assert counts[:LATEST].sum() == end - begin
         assert window.sum() == counts[BINNED]
@@ -94,10 +97,61 @@ def test_the_kernel_is_its_twin(
         assert (bits[:, : layout.inputs] <= (window > 0)).all()
         np.testing.assert_array_equal(filled, window.reshape(opened, -1).sum(axis=1))
         without = np.zeros_like(window)
-        no_lists = (without, None, np.zeros_like(filled), new_counts())
-        assert kernel(columns, begin, first_bin, head, *time, *layout.arrays, *no_lists) == end
+        given_to = [*layout.arrays, without, None, np.zeros_like(filled), new_counts()]
+        assert kernel(columns, begin, first_bin, head, *time, *given_to) == end
         np.testing.assert_array_equal(without, window)
     assert results[0] == results[1] == results[2]
+
+
+@given(
+    seeds,
+    st.integers(0, 2 * int(BLOCK) + 9),
+    st.sampled_from(["t_us", "x", "y"]),
+    st.sampled_from([-400, -1, 0, 1, 400]),
+    st.booleans(),
+    st.booleans(),
+)
+def test_events_of_a_whole_block_are_counted_as_one_by_one(
+    seed: int, at: int, column: str, by_bins: int, masked: bool, listed: bool
+) -> None:
+    """Where one of them is late, early, beyond the window or outside the sensor, too."""
+    rng, events = np.random.default_rng(seed), 2 * int(BLOCK) + 10
+    layout = layout_of(GRID, draw_mask(seed, used=masked))
+    t_us = 5_000 + np.sort(rng.integers(0, 1_000, events))
+    x, y = (rng.integers(0, side, events).astype(np.uint16) for side in (7, 5))
+    on = rng.random(events) < 0.5
+    if column == "t_us":
+        t_us[at] += by_bins * 1_000
+    else:
+        {"x": x, "y": y}[column][at] = 65_535
+    words = (t_us + 500_000 << TIME_AT) | (on.astype(np.int64) << ON_AT)
+    words |= (x.astype(int) << Y_BITS & X_MASK << Y_BITS) | (y & Y_MASK)
+    kernels: list[tuple[Any, Any]] = [
+        (bin_events_numpy, (t_us, x, y, on)),
+        (bin_events, (t_us, x, y, on)),
+        (bin_events, (words, -500_000)),
+    ]
+    results = []
+    for kernel, columns in kernels:
+        counts, window = new_counts(), np.zeros((4, layout.inputs), np.float32)
+        active = np.zeros((4, 1), np.uint64) if listed else None
+        state: list[Any] = [window, active, np.zeros(4, np.int64), counts]
+        end = kernel(columns, 0, 4, 0, 1_000, 1, 1, 1, FOREVER, *layout.arrays, *state)
+        results.append((end, *(None if each is None else each.tolist() for each in state)))
+    assert results[0] == results[1] == results[2]
+
+
+@given(seeds, st.integers(0, 20), st.booleans(), st.sampled_from([0, 2, 90]))
+def test_the_reach_of_a_recording_is_its_twins(
+    seed: int, events: int, ordered: bool, beyond: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    t_us = rng.integers(-500, 1_500, events)
+    if ordered:
+        t_us.sort()
+    x, y = (rng.integers(0, side + beyond, events).astype(np.uint16) for side in (7, 5))
+    columns = (t_us, x, y, rng.random(events) < 0.5)
+    assert reach_of(columns, 7, 5) == reach_of_numpy(columns, 7, 5)
 
 
 @given(seeds, st.integers(0, 300), st.integers(1, 700))

@@ -71,7 +71,7 @@ def test_downsampling_is_that_of_the_binning(grid: GridGeometry, factor: int) ->
     events = every_pixel(grid)
     assert kept.x is not None
     assert kept.y is not None
-    binned = layout.columns[events.x] + layout.rows[events.y]
+    binned = layout.columns[events.x] + layout.rows[::2][events.y]
     assert (kept.y.astype(int) * after.width + kept.x == binned).all()
     assert after.addresses == layout.inputs
 
