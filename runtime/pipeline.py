@@ -5,6 +5,7 @@ Live and replay are this one pipeline; they differ in who feeds it and in the cl
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from zlib import crc32
 
 from retempo.exporters.resolution import Resolution
 from retempo.runtime.binner import Binner
@@ -78,6 +79,8 @@ class Pipeline:
         self.deciding = Deciding(stream, by_engine(engine), new_readout, every, clock_us)
         self._clock_us = clock_us
         self._on_steps = on_steps
+        # Streams that have begun together are not all checked at once.
+        self._check_phase = crc32(stream.encode()) % _CHECK_STEPS
 
     @property
     def removed(self) -> dict[str, int]:
@@ -201,9 +204,9 @@ class Pipeline:
         if self._on_steps is not None:
             self._on_steps(bins, took_us)
         counters = self.counters
-        before = counters.steps
+        before = counters.steps + self._check_phase
         counters.steps += bins
-        if before // _CHECK_STEPS != counters.steps // _CHECK_STEPS:
+        if before // _CHECK_STEPS != (before + bins) // _CHECK_STEPS:
             self._check_finite()
 
     def close(self) -> Iterator[Block]:

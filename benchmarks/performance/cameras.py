@@ -8,7 +8,6 @@ work alone, on the one core that this process is pinned to.
 import gc
 import math
 import os
-import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -188,8 +187,8 @@ class _Stage:
         gc.freeze()
         self._zero_us = host_clock_us()
         while any(self._playing) or any(self._waiting):
-            if not self._feed() and self._server.rest_us() is None:
-                time.sleep(50e-6)
+            # It never sleeps: to wake up takes longer than a decision, and is not the server's.
+            self._feed()
             if self._server.rest_us() == 0.0:
                 self._server.turn()
             self._server.acknowledge()
@@ -198,12 +197,12 @@ class _Stage:
         self._report.log = [msgspec.json.decode(line) for line in lines]
         return self._report
 
-    def _feed(self) -> int:
-        """Hand in what is due and within the window; returns how many messages.
+    def _feed(self) -> None:
+        """Hand in what is due and within the window.
 
         Many times a millisecond: cameras that have nothing to do are passed over by a look each.
         """
-        sent, now_us = 0, host_clock_us() - self._zero_us
+        now_us = host_clock_us() - self._zero_us
         for camera, next_us in enumerate(self._next_us):
             if next_us > now_us:
                 continue
@@ -212,8 +211,9 @@ class _Stage:
                 self._playing[camera] = None
                 waiting = self._waiting[camera]
                 if waiting and waiting[0][0] <= now_us:
-                    self._begin(camera, now_us, waiting.popleft()[1])
-                    sent += 1
+                    # The first film begins when it was to, so that cameras keep their phases.
+                    begin_us, next_one = waiting.popleft()
+                    self._begin(camera, begin_us if showing is None else now_us, next_one)
                 else:
                     self._next_us[camera] = waiting[0][0] if waiting else math.inf
                 continue
@@ -221,10 +221,8 @@ class _Stage:
                 self._report.behind_us = max(self._report.behind_us, now_us - due_us)
                 self._server.receive(_OWNER, showing.frames[showing.next])
                 showing.next += 1
-                sent += 1
             if not showing.ended:
                 self._next_us[camera] = due_us
-        return sent
 
     def _due_us(self, showing: _Showing) -> float:
         """When the next message is due, never while the window is full or none is left."""
@@ -233,8 +231,8 @@ class _Stage:
             return math.inf
         return showing.began_us + due_us[number]
 
-    def _begin(self, camera: int, now_us: float, showing: _Showing) -> None:
-        showing.began_us, showing.camera = now_us, camera
+    def _begin(self, camera: int, begin_us: float, showing: _Showing) -> None:
+        showing.began_us, showing.camera = begin_us, camera
         self._by_name[showing.name], self._playing[camera] = showing, showing
         self._server.receive(_OWNER, showing.opening)
         self._next_us[camera] = 0.0

@@ -19,14 +19,16 @@ DT_US = 1_000
 TARGET = 50
 _MOST = 1_024
 _FILMS = 40
+_RUNS = 3
 TEXT = """\
 Cameras of 34x34 pixels play the demonstration's recordings one behind the other, each camera as one
 stream, at the sensor's own pace, a message a millisecond each, into the daemon's own server in this
 process, pinned to one core: wire decoding, guard, binning, the step of 2 x 128 recurrent adLIF,
 readout and decision are all on that core, the sockets are not (see end to end). A number of cameras
 is held if 99 of 100 bins are decided within a bin, 1 ms, of the instant at which their last event
-was due, over {seconds:g} s. The number is found by doubling and bisection to within 5 %; the
-batched engine steps all due streams in one call."""
+was due, over {seconds:g} s, in two of three runs. The number is found by doubling and bisection to
+within 5 %. Cameras run at phases of their own, drawn at random, or, in the worst case, close their
+bins at the same instant all of them. The batched engine steps all due streams in one call."""
 
 
 def measure(folder: Path, data: Path, *, quick: bool = False) -> Part:
@@ -39,22 +41,23 @@ def measure(folder: Path, data: Path, *, quick: bool = False) -> Part:
     unpin = pinned()
     rows, held = [], {}
     try:
-        for name, engine, batch in (
-            ("sparse", "sparse", 1),
-            ("onnx, one by one", "onnx", 1),
-            ("onnx, in a batch", "onnx", 256),
+        for name, engine, batch, phase_us in (
+            ("sparse", "sparse", 1, float(DT_US)),
+            ("sparse, all at one instant", "sparse", 1, 0.0),
+            ("onnx, one by one", "onnx", 1, float(DT_US)),
+            ("onnx, in a batch", "onnx", 256, float(DT_US)),
         ):
             loaded = load_engine(model, model.resolution(DT_US), engine)
             deployment = replace(deploy(loaded, every="bin"), batch=batch, guard=GuardRules())
             deployment.warm_up()
-            streams, p50, p99 = _held(deployment, films)
+            streams, p50, p99 = _held(deployment, films, phase_us)
             held[name] = streams
             rows.append([name, f"{streams}", f"{p50:,.0f}", f"{p99:,.0f}"])
     finally:
         unpin()
     ratios = {
         f"streams a core, sparse to {name}": Ratio(value, value, value)
-        for name in list(held)[1:]
+        for name in ("onnx, one by one", "onnx, in a batch")
         for value in [held["sparse"] / max(held[name], 1)]
     }
     ratios["streams a core, sparse to the target of 50"] = Ratio(
@@ -68,19 +71,27 @@ def measure(folder: Path, data: Path, *, quick: bool = False) -> Part:
     return Part("Streams", TEXT.format(seconds=seconds), [table], ratios)
 
 
-def _held(deployment: Deployment, films: list[Film]) -> tuple[int, float, float]:
+def _held(deployment: Deployment, films: list[Film], phase_us: float) -> tuple[int, float, float]:
     """Return the most streams that are held, and the waits with so many."""
     low, high, best = 0, _MOST, (0.0, 0.0)
     streams = 4
     while streams <= _MOST and high - low > max(1, low // 20):
-        waits = _waits(deployment, films, streams)
-        p50, p99 = np.percentile(waits, (50, 99))
+        p50, p99 = _median_waits(deployment, films, streams, phase_us)
         if p99 < DT_US:
-            low, best = streams, (float(p50), float(p99))
+            low, best = streams, (p50, p99)
         else:
             high = streams
         streams = 2 * streams if high == _MOST else (low + high) // 2
     return low, *best
+
+
+def _median_waits(
+    deployment: Deployment, films: list[Film], streams: int, phase_us: float
+) -> tuple[float, float]:
+    """Return p50 and p99 of that of three runs which has the middle p99."""
+    runs = sorted(_waits(deployment, films, streams, phase_us, seed) for seed in range(_RUNS))
+    p99, p50 = runs[_RUNS // 2]
+    return p50, p99
 
 
 def _film(
@@ -102,12 +113,15 @@ def _film(
 
 
 def _waits(
-    deployment: Deployment, films: list[Film], streams: int
-) -> "np.ndarray[tuple[int], np.dtype[np.float64]]":
+    deployment: Deployment, films: list[Film], streams: int, phase_us: float, seed: int
+) -> tuple[float, float]:
+    """Return p99 and p50 of one run."""
+    phases_us = np.random.default_rng(seed).uniform(0.0, phase_us, streams).tolist()
+
     def schedule(camera: int) -> Iterator[tuple[float, Film]]:
-        # Cameras do not open their eyes together.
-        yield camera / streams * 1e3, films[camera % len(films)]
+        yield phases_us[camera], films[camera % len(films)]
 
     report = play(deployment, [schedule(k) for k in range(streams)], deployment.geometry)
     # The start, when all streams are opened at once, is not what is asked for.
-    return report.waits(begin_us=0.2e6)
+    p50, p99 = np.percentile(report.waits(begin_us=0.2e6), (50, 99))
+    return float(p99), float(p50)
