@@ -29,6 +29,7 @@ from retempo.runtime.direct_kernel import (
     INPUTS,
     LABELS,
     MORE,
+    NUMBER,
     READ,
     RESULT,
     STARTS,
@@ -149,12 +150,14 @@ class Direct:
         how = BYTES_IF_PLAIN if type(payload) is bytes else IF_PLAIN
         return take_message(self._at, id(payload), count, t_start_us, t_end_us, how, self._grid)
 
-    def read(self) -> int:
-        """Return the label of the highest score if a mean has read the one bin that was closed.
+    def read(self) -> tuple[int, int] | None:
+        """Return the number of the bin and the label of its highest score, see `scores`.
 
-        Its scores are in `scores`. Else -1.
+        None unless a mean has read the one bin that was closed, and every event of the message was
+        binned: they have then been counted.
         """
-        return self._job[BEST] if self._job[READ] else -1
+        job = self._job
+        return (job[NUMBER], job[BEST]) if job[READ] else None
 
     def block(self, clock_us: Callable[[], float], began_us: float) -> Block | None:
         """Return what the last call, which began at `began_us`, has closed."""

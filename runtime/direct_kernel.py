@@ -10,7 +10,7 @@ import numpy as np
 from numba import njit
 from numba.np.numpy_support import carray
 
-from retempo.runtime.binning import LATEST, NO_BIN, Counts
+from retempo.runtime.binning import BINNED, LATEST, NO_BIN, Counts
 from retempo.runtime.engines.sparse.views import data_of
 from retempo.runtime.guard_kernel import SLOTS, pass_plainly, span_of
 from retempo.runtime.mean_kernel import TOTALS, add_bin
@@ -18,6 +18,7 @@ from retempo.runtime.pointers import call_entry, pointer
 from retempo.runtime.window import advance
 from retempo.runtime.window_table import (
     BLOCK_BINS,
+    BLOCK_FIRST,
     DT,
     ENTRIES,
     FIRST,
@@ -38,8 +39,9 @@ from retempo.runtime.window_table import (
     EXCEPTION,
     MORE,  # whether the call has to be made again for this message
     STEPS,  # whether the closed bins are of the length that the state is tuned for, and are stepped
-    READ,  # whether the mean has taken the one bin that was closed
+    READ,  # whether the mean has taken the one bin that was closed, and every event was binned
     BEST,  # the label of the highest score, if so
+    NUMBER,  # of that bin
     STEP_US,
     AT_JOB,
     AT_TABLE,
@@ -53,7 +55,7 @@ from retempo.runtime.window_table import (
     AT_MEAN,  # 0 for another readout
     LABELS,
     FIELDS,
-) = range(19)
+) = range(20)
 
 # How a message is taken: further on, from its begin, or from its begin if it is plain: the array of
 # a packet, or bytes.
@@ -114,12 +116,13 @@ def take_message(
         room = at_job + 8 * RESULT, at_job + 8 * EXCEPTION
         lists = j[STARTS], j[INPUTS], j[VALUES]
         call_entry(j[AT_ENTRY], *room, j[AT_STATE], *lists, j[YS], begin, closed)
-        alone = closed == 1 and j[RESULT] == 1 and not j[MORE]
+        alone = closed == 1 and j[RESULT] == 1 and not j[MORE] and t[BINNED] == count
         if plain and alone and j[AT_MEAN]:
             labels = j[LABELS]
             memory = carray(pointer(j[AT_MEAN]), (TOTALS + 2 * labels,), np.float64)
             y = carray(pointer(data_of(j[YS])), (labels,), np.float32)
             j[BEST] = add_bin(memory, y)
+            j[NUMBER] = t[BLOCK_FIRST]
             j[READ] = 1
     return int(closed)
 

@@ -59,7 +59,7 @@ class FeedServer:
         self.checkpointed_us: float | None = None
         self._deployment = deployment
         self._log = log
-        self._window = window
+        self._window, self._quarter = window, max(1, window // 4)
         self._grace_us = grace_us
         self._streams = self._table.open
         self._recorder = recorder or Nobody()
@@ -277,8 +277,8 @@ class FeedServer:
     def _answer(self, stream: FeedStream, sequence: int) -> None:
         """Owe a sender the credit for its message."""
         stream.stepped = sequence
-        self.owe(stream)
-        if stream.unanswered >= max(1, self._window // 4):
+        self._replies.owe(stream)
+        if stream.unanswered >= self._quarter:
             self._replies.credit(stream)
 
     def failed(self, stream: FeedStream, error: Exception) -> None:

@@ -80,7 +80,7 @@ class Pipeline:
         self._clock_us = clock_us
         self._on_steps = on_steps
         # Streams that have begun together are not all checked at once.
-        self._check_phase = crc32(stream.encode()) % _CHECK_STEPS
+        self._check_at = 1 + crc32(stream.encode()) % _CHECK_STEPS
 
     @property
     def removed(self) -> dict[str, int]:
@@ -176,17 +176,18 @@ class Pipeline:
         began_us = clock_us()
         if direct.take_plain(payload, count, t_start_us, t_end_us) < 0:
             return None
-        best = direct.read()
-        if best < 0:
+        read = direct.read()
+        if read is None:
             return self._long_plain(direct, began_us, arrived_us)
         ended_us = clock_us()
-        took_us = ended_us - began_us
-        first, _, _, n = direct.binner.placed()
-        dt_us = n * direct.binner.dt_us
+        took_us, dt_us, counters = ended_us - began_us, self.state.resolution.dt_us, self.counters
+        number, best = read
+        counters.received += count
+        counters.binned += count
         self._stepped(1, took_us)
         since_us, scores = ended_us - arrived_us, direct.scores.tolist()
         decision = deciding.decide_one(
-            (first + 1) * dt_us, dt_us, best, scores, took_us, since_us, self.counters
+            (number + 1) * dt_us, dt_us, best, scores, took_us, since_us, counters
         )
         return 1, dt_us, took_us, (decision,) if decision else (), ended_us
 
@@ -204,9 +205,9 @@ class Pipeline:
         if self._on_steps is not None:
             self._on_steps(bins, took_us)
         counters = self.counters
-        before = counters.steps + self._check_phase
         counters.steps += bins
-        if before // _CHECK_STEPS != (before + bins) // _CHECK_STEPS:
+        if counters.steps >= self._check_at:
+            self._check_at = counters.steps + _CHECK_STEPS
             self._check_finite()
 
     def close(self) -> Iterator[Block]:

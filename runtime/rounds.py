@@ -116,10 +116,7 @@ class Rounds:
             return False
         try:
             # What waits is taken before, faster than it comes in, or it would wait for ever.
-            for _ in range(_CATCH_UP):
-                if stream.waiting and stream.blocks is None:
-                    self._take_next(stream)
-            if stream.waiting or stream.blocks is not None:
+            if stream.waiting and not self._catch_up(stream):
                 return False
             taken = stream.pipeline.plain(
                 payload, seen.count, seen.t_start_us, t_end_us, arrived_us
@@ -134,9 +131,21 @@ class Rounds:
         self._govern(stream, t_end_us, now_us)
         return True
 
+    def _catch_up(self, stream: FeedStream) -> bool:
+        """Take some of what waits; whether nothing does any more."""
+        for _ in range(_CATCH_UP):
+            if stream.waiting and stream.blocks is None:
+                self._take_next(stream)
+        return not stream.waiting and stream.blocks is None
+
     def _tell(self, stream: FeedStream, taken: Taken) -> float:
         """Publish what came of a plain message; returns when it was taken."""
         bins, dt_us, took_us, decisions, now_us = taken
+        if bins == 1 and decisions:
+            (decision,) = decisions
+            stream.timings.note_one(dt_us, took_us, decision)
+            self._publish(decision)
+            return now_us
         stream.timings.note(dt_us, bins, took_us, decisions)
         for decision in decisions:
             self._publish(decision)

@@ -217,10 +217,12 @@ class _Stage:
                 else:
                     self._next_us[camera] = waiting[0][0] if waiting else math.inf
                 continue
+            receive, frames = self._server.receive, showing.frames
             while (due_us := self._due_us(showing)) <= now_us:
-                self._report.behind_us = max(self._report.behind_us, now_us - due_us)
-                self._server.receive(_OWNER, showing.frames[showing.next])
-                showing.next += 1
+                if now_us - due_us > self._report.behind_us:
+                    self._report.behind_us = now_us - due_us
+                number, showing.next = showing.next, showing.next + 1
+                receive(_OWNER, frames[number])
             if not showing.ended:
                 self._next_us[camera] = due_us
 
@@ -267,7 +269,7 @@ class _Stage:
         if decision.final:
             self._finals[decision.stream] = decision
             return
-        due_us = showing.began_us + decision.t_us - showing.film.zero_us
-        self._report.due_us.append(due_us)
-        self._report.waits_us.append(host_clock_us() - self._zero_us - due_us)
-        self._report.dts_us.append(decision.dt_us)
+        due_us, report = showing.began_us + decision.t_us - showing.film.zero_us, self._report
+        report.due_us.append(due_us)
+        report.waits_us.append(host_clock_us() - self._zero_us - due_us)
+        report.dts_us.append(decision.dt_us)

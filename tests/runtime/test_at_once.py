@@ -187,14 +187,41 @@ def started(served: Deployment, **settings: Any) -> tuple[Side, Iterator[list[Bu
     return side, messages
 
 
-def test_a_message_behind_one_that_waits_waits_as_well() -> None:
+def test_what_waits_is_taken_before_a_message_that_comes_in() -> None:
     side, messages = started(deployment(GRID, 0))
     header, payload = next(messages)
     side.server.receive(ME, [header, memoryview(payload)])
-    side.receive(*next(messages))
     assert len(side.decisions) == 2
-    side.step()
+    side.receive(*next(messages))
     assert [d.t_us for d in side.decisions] == [1_000, 2_000, 3_000, 4_000]
+    assert side.server.rest_us() is None
+
+
+def test_a_stream_that_has_fallen_behind_comes_back_without_turns() -> None:
+    """Each message that comes in takes two with it, and no more: the others wait for it."""
+    side, messages = started(deployment(GRID, 0))
+    for _ in range(5):
+        header, payload = next(messages)
+        side.server.receive(ME, [header, memoryview(payload)])
+    waiting, decided = [], []
+    for _ in range(5):
+        side.receive(*next(messages))
+        waiting.append(len(side.server.streams["s"].waiting))
+        decided.append(len(side.decisions))
+    assert waiting == [4, 3, 2, 0, 0]
+    assert decided == [4, 6, 8, 11, 12]
+    assert [d.t_us for d in side.decisions] == [1_000 * k for k in range(1, 13)]
+
+
+def test_a_long_message_that_waits_is_not_taken_ahead_of_its_turn() -> None:
+    side, messages = started(deployment(GRID, 0))
+    header, payload = next(messages)
+    silence = msgspec.msgpack.encode(msgspec.msgpack.decode(header) | {"t_end_us": 900_000})
+    side.receive(silence, payload)
+    side.receive(*next(messages))
+    assert (len(side.decisions), len(side.server.streams["s"].waiting)) == (2, 1)
+    side.server.turn()
+    assert len(side.decisions) == 2 + 64
 
 
 def test_what_waits_is_taken_in_one_call_as_well() -> None:
