@@ -35,6 +35,9 @@ class Ticking:
         self.counters, self.stepped, self._bench = Counters(), 0, bench
         self.removed: dict[str, int] = {}
 
+    def plain(self, *_arguments: object) -> None:
+        """No message is."""
+
     def take(self, *_arguments: object) -> Iterator[Block]:
         for number in range(100):
             self._bench.now_us += 1e5
