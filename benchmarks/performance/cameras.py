@@ -11,6 +11,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from io import StringIO
 
 import msgspec
@@ -63,7 +64,8 @@ class _Showing:
     camera: int = 0
 
 
-def _showing(film: Film, name: str, epoch: int, geometry: Geometry) -> _Showing:
+@lru_cache(maxsize=256)
+def _messages(film: Film, name: str, epoch: int, geometry: Geometry) -> tuple[Frames, list[Frames]]:
     """Encode a film's messages beforehand: a sender's work is not what is measured."""
     at, frames = Cursor(name, geometry, epoch), []
     opening = encode_message("open", no_events(geometry, 0), at)
@@ -71,7 +73,11 @@ def _showing(film: Film, name: str, epoch: int, geometry: Geometry) -> _Showing:
         frames.append(as_received(encode_message(kind, piece, at)))
         if kind == "events":
             at = at.after(piece)
-    return _Showing(film, name, opening, frames)
+    return opening, frames
+
+
+def _showing(film: Film, name: str, epoch: int, geometry: Geometry) -> _Showing:
+    return _Showing(film, name, *_messages(film, name, epoch, geometry))
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +146,9 @@ def play(
     geometry: Geometry,
     *,
     window: int = 64,
+    give_up_us: float = math.inf,
 ) -> Report:
-    """Play films until every camera has none left.
+    """Play films until every camera has none left, or the server is too far behind.
 
     Args:
         deployment: what decides.
@@ -149,8 +156,9 @@ def play(
             microseconds after the start; a film begins when the one before has ended.
         geometry: the sensor of all of them.
         window: messages on the way, a stream.
+        give_up_us: how far a message may come too late.
     """
-    return _Stage(deployment, schedules, geometry, window).run()
+    return _Stage(deployment, schedules, geometry, window).run(give_up_us)
 
 
 class _Stage:
@@ -180,13 +188,15 @@ class _Stage:
         self._server = FeedServer(deployment, self._reply, self._decide, log, window=window)
         self._zero_us = host_clock_us()
 
-    def run(self) -> Report:
-        """Play to the end."""
+    def run(self, give_up_us: float = math.inf) -> Report:
+        """Play to the end, or as long as it makes sense."""
         # What the cameras hold is not the server's: a daemon's collector would not walk over it.
         gc.collect()
         gc.freeze()
         self._zero_us = host_clock_us()
         while any(self._playing) or any(self._waiting):
+            if self._report.behind_us > give_up_us:
+                break
             # It never sleeps: to wake up takes longer than a decision, and is not the server's.
             self._feed()
             if self._server.rest_us() == 0.0:

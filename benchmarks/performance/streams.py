@@ -1,5 +1,6 @@
 """How many streams one core holds: 2 x 128 neurons at 1 ms, each decided within its bin."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import cycle, islice
@@ -20,6 +21,8 @@ TARGET = 50
 _MOST = 1_024
 _FILMS = 40
 _RUNS = 3
+# Who is so far behind does not come back.
+_LOST_US = 0.5e6
 TEXT = """\
 Cameras of 34x34 pixels play the demonstration's recordings one behind the other, each camera as one
 stream, at the sensor's own pace, a message a millisecond each, into the daemon's own server in this
@@ -34,7 +37,7 @@ bins at the same instant all of them. The batched engine steps all due streams i
 def measure(folder: Path, data: Path, *, quick: bool = False) -> Part:
     """Measure how many streams each engine holds."""
     del folder, data
-    seconds = 2.0 if quick else 4.0
+    seconds = 1.5 if quick else 3.0
     model, recordings = load_model(), load_recordings()
     geometry = deploy(load_engine(model, model.resolution(DT_US), "onnx")).geometry
     films = [_film(k, recordings, seconds, geometry) for k in range(_FILMS)]
@@ -89,8 +92,13 @@ def _median_waits(
     deployment: Deployment, films: list[Film], streams: int, phase_us: float
 ) -> tuple[float, float]:
     """Return p50 and p99 of that of three runs which has the middle p99."""
-    runs = sorted(_waits(deployment, films, streams, phase_us, seed) for seed in range(_RUNS))
-    p99, p50 = runs[_RUNS // 2]
+    runs: list[tuple[float, float]] = []
+    for seed in range(_RUNS):
+        runs.append(_waits(deployment, films, streams, phase_us, seed))
+        # Two that agree on whether it is held decide.
+        if len(runs) == 2 and len({p99 < DT_US for p99, _ in runs}) == 1:
+            break
+    p99, p50 = sorted(runs)[len(runs) // 2]
     return p50, p99
 
 
@@ -121,7 +129,10 @@ def _waits(
     def schedule(camera: int) -> Iterator[tuple[float, Film]]:
         yield phases_us[camera], films[camera % len(films)]
 
-    report = play(deployment, [schedule(k) for k in range(streams)], deployment.geometry)
+    schedules = [schedule(k) for k in range(streams)]
+    report = play(deployment, schedules, deployment.geometry, give_up_us=_LOST_US)
+    if report.behind_us > _LOST_US:
+        return math.inf, math.inf
     # The start, when all streams are opened at once, is not what is asked for.
     p50, p99 = np.percentile(report.waits(begin_us=0.2e6), (50, 99))
     return float(p99), float(p50)
