@@ -16,7 +16,6 @@ from retempo.runtime.binner import Binner
 from retempo.runtime.direct_kernel import (
     AT_ENTRY,
     AT_GUARD,
-    AT_JOB,
     AT_MEAN,
     AT_STATE,
     AT_TABLE,
@@ -76,7 +75,6 @@ class Direct:
         self._at = int(table.ctypes.data)
         # Its numbers are written and read through this in half the time that the array takes.
         self._job = job = table.data
-        job[AT_JOB] = self._at
         job[AT_TABLE] = window.table.ctypes.data
         job[AT_ENTRY] = ENTRY.address
         job[AT_STATE] = state.memory.address

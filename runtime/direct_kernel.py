@@ -43,7 +43,6 @@ from retempo.runtime.window_table import (
     BEST,  # the label of the highest score, if so
     NUMBER,  # of that bin
     STEP_US,
-    AT_JOB,
     AT_TABLE,
     AT_ENTRY,
     AT_STATE,
@@ -55,7 +54,7 @@ from retempo.runtime.window_table import (
     AT_MEAN,  # 0 for another readout
     LABELS,
     FIELDS,
-) = range(20)
+) = range(19)
 
 # How a message is taken: further on, from its begin, or from its begin if it is plain: the array of
 # a packet, or bytes.

@@ -64,7 +64,6 @@ class FeedServer:
         self._streams = self._table.open
         self._recorder = recorder or Nobody()
         self._replies = Replies(send, log, self.report, window)
-        self._reject, self._refuse = self._replies.reject, self._replies.refuse
         self._rounds = Rounds(deployment, publish, self, log, self._recorder)
         self._ending = Ending(
             self._table, self._rounds, self._replies, publish, log, self._recorder
@@ -83,7 +82,7 @@ class FeedServer:
         try:
             message = decode(frames)
         except WireError as error:
-            self._reject(owner, str(error))
+            self._replies.reject(owner, str(error))
             return
         if message.kind == "open":
             self._open(owner, message, frames[0])
@@ -93,10 +92,10 @@ class FeedServer:
             taken = "is fed by another sender" if stream else "is not open; send open first"
             # Its own run over another connection: who is still there has to say so by `open`.
             again = stream is None or stream.epoch == message.epoch
-            self._refuse(owner, message, f"the stream {taken}", again=again)
+            self._replies.refuse(owner, message, f"the stream {taken}", again=again)
         elif message.geometry is not stream.geometry and message.geometry != stream.geometry:
             was = f"{stream.name!r} was opened as {stream.geometry}"
-            self._reject(owner, f"{was}, a message says {message.geometry}")
+            self._replies.reject(owner, f"{was}, a message says {message.geometry}")
         elif message.kind == "events" and stream.inbox.is_duplicate(message):
             self.owe(stream)
             self._log.warning("duplicate", stream=stream.name, sequence=message.sequence)
@@ -104,7 +103,7 @@ class FeedServer:
             if len(stream.waiting) >= self._window:
                 # Who ignores the window waits in the socket, as the loop then does not read on.
                 self._rounds.make_room(stream, self._window)
-                if self._streams.get(stream.name) is not stream:
+                if not self._table.holds(stream):
                     return  # it failed over what waited, and its sender has been told
             if stream.wire_geometry is None:
                 stream.recognise(frames[0])
@@ -137,7 +136,7 @@ class FeedServer:
             or not self._rounds.at_once(stream, payload, seen, arrived_us)
         ):
             return False
-        if stream.name in self._streams:  # it has not failed
+        if self._table.holds(stream):  # it has not failed
             stream.inbox.follow(seen.count)
             stream.clock.observe(seen.t_end_us, arrived_us)
             stream.place = None
