@@ -4,7 +4,7 @@ So a stream that sends much, or whose silence is long, holds none of the others 
 block. Due blocks of several streams are stepped together where the engine gains by that.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -14,7 +14,6 @@ from retempo.runtime.engine import Vector
 from retempo.runtime.event_log import EventLog
 from retempo.runtime.feed_stream import FeedStream, Waiting
 from retempo.runtime.overload import Delay, Rung, govern
-from retempo.runtime.pipeline import Taken
 from retempo.runtime.recorder import Nobody, Recorder
 from retempo.runtime.sparse_bins import Block
 from retempo.sensors.wire_header import Glance
@@ -123,7 +122,8 @@ class Rounds:
             )
             if taken is None:
                 return False
-            now_us = self._tell(stream, taken)
+            bins, dt_us, took_us, decisions, now_us = taken
+            self._tell(stream, bins, dt_us, took_us, decisions)
         except Exception as error:  # noqa: BLE001  (one bad stream must not end the others)
             self._fail([stream], error)
             return True
@@ -138,18 +138,18 @@ class Rounds:
                 self._take_next(stream)
         return not stream.waiting and stream.blocks is None
 
-    def _tell(self, stream: FeedStream, taken: Taken) -> float:
-        """Publish what came of a plain message; returns when it was taken."""
-        bins, dt_us, took_us, decisions, now_us = taken
-        if bins == 1 and decisions:
-            (decision,) = decisions
-            stream.timings.note_one(dt_us, took_us, decision)
-            self._publish(decision)
-            return now_us
+    def _tell(
+        self,
+        stream: FeedStream,
+        bins: int,
+        dt_us: int,
+        took_us: float,
+        decisions: Sequence[Decision],
+    ) -> None:
+        """Take note of bins that were stepped, and publish what was decided in them."""
         stream.timings.note(dt_us, bins, took_us, decisions)
         for decision in decisions:
             self._publish(decision)
-        return now_us
 
     def remove(self, stream: FeedStream) -> None:
         """Forget a stream; what of it waits is not received."""
@@ -262,7 +262,8 @@ class Rounds:
                 packet.raw, packet.count, packet.t_start_us, chunk.t_end_us, message.arrived_us
             )
             if taken is not None:
-                now_us = self._tell(stream, taken)
+                bins, dt_us, took_us, decisions, now_us = taken
+                self._tell(stream, bins, dt_us, took_us, decisions)
                 self._settled(stream, message)
                 self._govern(stream, chunk.t_end_us, now_us)
                 return
@@ -298,9 +299,7 @@ class Rounds:
         try:
             arrived_us = stream.message.arrived_us
             decisions = stream.pipeline.decide(block, y, took_us, arrived_us)
-            stream.timings.note(block.dt_us, len(y), took_us, decisions)
-            for decision in decisions:
-                self._publish(decision)
+            self._tell(stream, len(y), block.dt_us, took_us, decisions)
             if not block.more:
                 self._settle(stream)
         except Exception as error:  # noqa: BLE001

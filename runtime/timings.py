@@ -1,11 +1,10 @@
 """What is kept of a stream's steps and decisions for whoever watches the daemon."""
 
-from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from retempo.runtime.decision import Decision
-from retempo.runtime.histogram import BOUNDS_US, Histogram
+from retempo.runtime.histogram import Histogram
 
 
 @dataclass(slots=True)
@@ -30,16 +29,6 @@ class Timings:
     def winner(self) -> int:
         """The place of the last label among the network's, -1 before the first decision."""
         return max(range(len(self.scores)), key=self.scores.__getitem__, default=-1)
-
-    def note_one(self, dt_us: int, took_us: float, decision: Decision) -> None:
-        """As `note`, of one bin and its decision: that of a live message."""
-        step, decided, latency_us = self.step, self.decision, decision.latency_us
-        self.dt_us, self.scores = dt_us, decision.scores
-        self.decisions += 1
-        step.counts[bisect_left(BOUNDS_US, took_us)] += 1
-        step.sum_us += took_us
-        decided.counts[bisect_left(BOUNDS_US, latency_us)] += 1
-        decided.sum_us += latency_us
 
     def note(self, dt_us: int, bins: int, took_us: float, decisions: Sequence[Decision]) -> None:
         """Take note of a block that was stepped and of what was decided in it."""
