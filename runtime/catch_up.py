@@ -1,11 +1,11 @@
 """What a subscriber asks for again, and what comes of it: state without a socket."""
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from retempo.runtime.decision import Decision
-from retempo.runtime.decision_order import DecisionOrder
+from retempo.runtime.decision_order import NOTHING, DecisionOrder
 from retempo.runtime.decisions_out import AGAIN_ID_BYTES, END, MORE, After, again_topic
 from retempo.runtime.errors import FeedError
 from retempo.runtime.feed import TIMEOUT_S
@@ -39,6 +39,7 @@ class CatchUp:
 
     def __init__(self, after: Mapping[str, tuple[int, int]]) -> None:
         self.orders = {stream: DecisionOrder(last) for stream, last in after.items()}
+        self._stands: dict[str, tuple[int, int]] | None = None
         self._answers: dict[bytes, _Answer] = {}
         self._lively: set[str] = set()
         self._latest_s = 0.0
@@ -60,7 +61,8 @@ class CatchUp:
         """Take a decision as it is published; returns what is to be handed on."""
         order = self.orders.get(decision.stream)
         if order is None:
-            order = self.orders[decision.stream] = DecisionOrder()
+            stand = (self._stands or {}).get(decision.stream)
+            order = self.orders[decision.stream] = DecisionOrder(stand)
         self._lively.add(decision.stream)
         self._latest_s = now_s
         due = order.take(decision)
@@ -90,6 +92,20 @@ class CatchUp:
         if order.asking:
             self._ask(answer.stream, now_s)
         return due
+
+    def stand(self, stands: Iterable[After], now_s: float) -> None:
+        """Take where the streams stand, as the daemon says it on every new connection.
+
+        Of a stream that began while there was none nothing has come: it is asked for whole.
+        """
+        now = {stand.stream: (stand.epoch, stand.sequence) for stand in stands}
+        if self._stands is None:
+            self._stands = now
+        for stream, last in now.items():
+            had = self._stands.get(stream, NOTHING)
+            if stream not in self.orders and last != had:
+                self.orders[stream] = DecisionOrder(had)
+                self._ask(stream, now_s)
 
     def ask_all(self, now_s: float) -> None:
         """Ask for what followed the last decision of every stream: the connection is another."""
@@ -122,8 +138,9 @@ class CatchUp:
     def _ask(self, stream: str, now_s: float) -> None:
         """Ask for what followed the last decision of a stream, unless that has been asked."""
         order = self.orders[stream]
-        if order.last is None or any(stream == a.stream for a in self._answers.values()):
+        if any(stream == answer.stream for answer in self._answers.values()):
             return
+        assert order.last is not None  # noqa: S101  (it has had one, or was told where it stands)
         order.asking = True
         topic = again_topic(secrets.token_bytes(AGAIN_ID_BYTES), After(stream, *order.last))
         self._answers[topic] = _Answer(stream, now_s)

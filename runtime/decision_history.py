@@ -53,6 +53,12 @@ class DecisionHistory:
                 break
         return [body for _, _, body in islice(held, begin, begin + most)]
 
+    def stands(self) -> Iterator[tuple[str, int, int]]:
+        """Yield the stream, the epoch and the sequence of the last decision of each stream held."""
+        for stream, held in self._streams.items():
+            epoch, sequence, _ = held[-1]
+            yield stream, epoch, sequence
+
     def save(self) -> tuple[Entry, ...]:
         """Return all that is held, in the order in which it came."""
         return tuple(self._entries())

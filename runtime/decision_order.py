@@ -8,6 +8,8 @@ from retempo.runtime.decision import Decision
 # Decisions that may wait while what is missing before them is asked for.
 _HELD = 10_000
 _PAST_EPOCHS = 16
+# Where a stream stands of which nothing is known but that it began.
+NOTHING = (0, -1)
 
 
 @dataclass(slots=True)
@@ -96,7 +98,7 @@ class DecisionOrder:
         return not decision.epoch and self._ended and decision.sequence == 0
 
     def _hand_on(self, decision: Decision) -> Decision:
-        if self.last is not None:
+        if self.last not in (None, NOTHING):
             epoch, sequence = self.last
             goes_on = decision.epoch == epoch and not self._ended
             self.missed += decision.sequence - (sequence + 1 if goes_on else 0)

@@ -10,6 +10,7 @@ import zmq
 from retempo.runtime.decision import Decision, encode_json, encode_msgpack
 from retempo.runtime.decision_history import DecisionHistory
 from retempo.runtime.endpoints import wait
+from retempo.runtime.errors import FeedError
 from retempo.runtime.feed_stream import FeedReport
 
 Format = Literal["json", "msgpack"]
@@ -19,7 +20,8 @@ ENCODERS: dict[Format, Callable[[Decision], bytes]] = {
     "msgpack": encode_msgpack,
 }
 
-# Who subscribes to such a topic last is sent it back: by then all that it wants is in force.
+# Who subscribes to such a topic last is sent by it where the streams stand: by then all that it
+# wants is in force.
 HELLO = b"\0hello"
 # Who subscribes to such a topic is sent by it what followed a decision.
 AGAIN = b"\0again"
@@ -43,11 +45,26 @@ class After(msgspec.Struct, frozen=True):
 
 
 _AFTER = msgspec.msgpack.Decoder(After)
+_STANDS = msgspec.msgpack.Decoder(tuple[After, ...])
 
 
 def again_topic(identity: bytes, after: After) -> bytes:
     """Return the topic that asks for what followed a decision; `identity` makes it unique."""
     return AGAIN + identity + msgspec.msgpack.encode(after)
+
+
+def stands_of(body: bytes) -> tuple[After, ...]:
+    """Return the last decision of each stream, as a greeting is answered.
+
+    Raises:
+        FeedError: the body is no such answer.
+    """
+    if not body:
+        return ()  # a daemon of before says nothing of it
+    try:
+        return _STANDS.decode(body)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        raise FeedError(f"the answer to {HELLO!r} says where no stream stands: {error}") from error
 
 
 def decisions_socket(context: "zmq.Context[Any]") -> "zmq.Socket[bytes]":
@@ -89,7 +106,8 @@ class DecisionsOut:
         while wait(self.sock, 0):
             frame = self.sock.recv_multipart()[0]
             if frame.startswith(b"\x01" + HELLO):
-                self._send(frame[1:], b"")
+                stands = [After(*stand) for stand in self.history.stands()]
+                self._send(frame[1:], msgspec.msgpack.encode(stands))
             elif frame.startswith(b"\x01" + AGAIN):
                 self._send_again(frame[1:])
 

@@ -13,7 +13,7 @@ import zmq
 
 from retempo.runtime.catch_up import CatchUp
 from retempo.runtime.decision import Decision
-from retempo.runtime.decisions_out import AGAIN, END, HELLO, MORE
+from retempo.runtime.decisions_out import AGAIN, END, HELLO, MORE, stands_of
 from retempo.runtime.endpoints import connect, find_the_dead
 from retempo.runtime.errors import FeedError
 from retempo.runtime.security.client import ClientKeys, client_security, why_silent
@@ -30,8 +30,8 @@ class Decisions:
     Once it is made, no decision that the daemon then publishes is missed for want of a
     subscription. Each is handed on once, a stream's in their order. What the connection or a full
     queue lost is asked for again, also when the connection, or the daemon, comes back; `missed`
-    counts, a stream, the decisions that the daemon no longer had. Of a stream that it does not know
-    yet it cannot tell.
+    counts, a stream, the decisions that the daemon no longer had; of a stream that began while
+    there was no connection it counts from the first that the daemon still had.
 
     Args:
         endpoint: the daemon's decisions, `tcp://127.0.0.1:7711`.
@@ -55,6 +55,7 @@ class Decisions:
         keys: ClientKeys | None = None,
     ) -> None:
         self._catch_up = CatchUp(after or {})
+        self._hello, self._ready = b"", False
         self._asked: frozenset[bytes] = frozenset()
         self._last = dict(after or {})
         self._due: deque[Decision] = deque()
@@ -138,7 +139,7 @@ class Decisions:
     def _next_frames(self, deadline_s: float | None) -> tuple[bytes, bytes] | None:
         """Return the topic and the body of the next message, None where there is none in time."""
         if has_message(self._monitor) and self._handshakes.take() & zmq.EVENT_HANDSHAKE_SUCCEEDED:
-            self._ask_after_reconnect()
+            self._ask_anew()
         try:
             frames = self._socket.recv_multipart(zmq.NOBLOCK)
         except zmq.Again:
@@ -159,14 +160,21 @@ class Decisions:
         frames = self._socket.recv_multipart()
         return frames[0], frames[-1]
 
-    def _ask_after_reconnect(self) -> None:
+    def _ask_anew(self) -> None:
+        """Ask, on a new connection, for what was missed without one."""
+        if self._hello:
+            self._socket.unsubscribe(self._hello)
+        self._hello = HELLO + secrets.token_bytes(8)
+        self._socket.subscribe(self._hello)
         self._catch_up.ask_all(time.monotonic())
         self._subscribe_to_answers()
 
     def _take(self, topic: bytes, body: bytes) -> None:
-        if topic.startswith(HELLO):
-            return
         now_s = time.monotonic()
+        if topic.startswith(HELLO):
+            if topic == self._hello:
+                self._greeted(body, now_s)
+            return
         if topic.startswith(AGAIN):
             if topic not in self._asked:
                 return  # it is somebody else's
@@ -176,9 +184,18 @@ class Decisions:
                 self._catch_up.take_answer(topic, self._decode(body), now_s)
             return
         decision = self._decode(body)
-        # A topic is a prefix: cam1 brings cam10 with it.
-        if not self._streams or decision.stream in self._streams:
+        if self._wants(decision.stream):
             self._due += self._catch_up.take(decision, now_s)
+
+    def _greeted(self, body: bytes, now_s: float) -> None:
+        self._socket.unsubscribe(self._hello)
+        self._hello, self._ready = b"", True
+        stands = stands_of(body)
+        self._catch_up.stand((s for s in stands if self._wants(s.stream)), now_s)
+
+    def _wants(self, stream: str) -> bool:
+        # A topic is a prefix: cam1 brings cam10 with it.
+        return not self._streams or stream in self._streams
 
     def _subscribe_to_answers(self) -> None:
         topics = self._catch_up.topics
@@ -194,13 +211,10 @@ class Decisions:
         connect(self._socket, self._endpoint)
         for name in self._streams or ("",):
             self._socket.subscribe(name)
-        hello = HELLO + secrets.token_bytes(8)
-        self._socket.subscribe(hello)
         deadline_s = None if self._timeout_s is None else time.monotonic() + self._timeout_s
-        while True:
+        # The handshake is what the daemon is greeted upon.
+        while not self._ready:
             frames = self._next_frames(deadline_s)
-            if frames is not None and frames[0] == hello:
-                break
             if frames is not None:
                 self._take(*frames)
             elif deadline_s is not None and time.monotonic() >= deadline_s:
@@ -208,7 +222,6 @@ class Decisions:
                     f"no daemon answers at {self._endpoint} within {self._timeout_s} s; "
                     f"{why_silent(self._handshakes) or _ASK}"
                 )
-        self._socket.unsubscribe(hello)
         self._subscribe_to_answers()
 
     def _decode(self, body: bytes) -> Decision:

@@ -20,6 +20,7 @@ class Proxy:
         self._cuts = list(cuts)
         self.connections = 0
         self.cut = 0
+        self._shut = False
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.endpoint = f"tcp://127.0.0.1:{self._listener.getsockname()[1]}"
         self._waker, self._wake = socket.socketpair()
@@ -34,6 +35,15 @@ class Proxy:
     def cut_now(self) -> None:
         """Cut all connections."""
         self._wake.send(b"c")
+
+    def shut(self) -> None:
+        """Cut all connections, and let none in until `open`."""
+        self._shut = True
+        self.cut_now()
+
+    def open(self) -> None:
+        """Let connections in again."""
+        self._shut = False
 
     def close(self) -> None:
         self._wake.send(b"q")
@@ -59,6 +69,9 @@ class Proxy:
 
     def _accept(self) -> None:
         client, _ = self._listener.accept()
+        if self._shut:
+            client.close()
+            return
         try:
             server = socket.create_connection(self._target, timeout=10.0)
         except OSError:

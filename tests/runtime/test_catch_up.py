@@ -5,6 +5,7 @@ import pytest
 
 from retempo.runtime.catch_up import CatchUp
 from retempo.runtime.decision import Decision
+from retempo.runtime.decisions_out import After
 from retempo.runtime.errors import FeedError
 from tests.runtime.test_decision_order import decision, ids
 
@@ -49,6 +50,39 @@ def test_a_second_without_decisions_is_a_question_and_only_one() -> None:
     catch_up.look(20.0)
     assert asked(catch_up) == []
     assert catch_up.due_s is None
+
+
+def test_a_stream_that_began_without_a_connection_is_asked_for_whole() -> None:
+    catch_up = CatchUp({})
+    catch_up.stand([After("a", 1, 5)], 0.0)
+    assert asked(catch_up) == []
+    catch_up.stand([After("a", 1, 5)], 1.0)
+    assert asked(catch_up) == []
+    catch_up.stand([After("a", 2, 3), After("b", 3, 0)], 2.0)
+    assert sorted(asked(catch_up), key=str) == [
+        {"stream": "a", "epoch": 1, "sequence": 5},
+        {"stream": "b", "epoch": 0, "sequence": -1},
+    ]
+
+
+def test_what_comes_of_a_stream_that_is_asked_for_whole_waits_for_the_answer() -> None:
+    catch_up = CatchUp({})
+    catch_up.stand([], 0.0)
+    catch_up.stand([After("a", 1, 2)], 0.0)
+    assert catch_up.take(decision(1, 3), 0.0) == []
+    due = answered(catch_up, [decision(1, sequence) for sequence in range(1, 4)], b"end 3")
+    assert ids(due) == [(1, 1), (1, 2), (1, 3)]
+    assert catch_up.orders["a"].missed == 0
+
+
+def test_a_stream_is_followed_from_where_it_stood_at_the_greeting() -> None:
+    catch_up = CatchUp({})
+    catch_up.stand([After("a", 1, 5)], 0.0)
+    assert ids(catch_up.take(decision(1, 6), 0.0)) == [(1, 6)]
+    other = CatchUp({})
+    other.stand([After("a", 1, 5)], 0.0)
+    assert other.take(decision(1, 8), 0.0) == []
+    assert asked(other) == [{"stream": "a", "epoch": 1, "sequence": 5}]
 
 
 def test_without_an_answer_it_goes_on_after_a_while() -> None:

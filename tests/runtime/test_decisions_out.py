@@ -13,7 +13,9 @@ from retempo.runtime.decisions_out import (
     DecisionsOut,
     again_topic,
     decisions_socket,
+    stands_of,
 )
+from retempo.runtime.errors import FeedError
 from retempo.runtime.finished import Finished, FinishedStreams
 from tests.runtime.stand_in import RECEIVE_S
 from tests.runtime.test_decision_order import decision
@@ -52,7 +54,23 @@ def asked(
 
 
 def test_who_greets_is_greeted(ends: tuple[DecisionsOut, "zmq.Socket[bytes]"]) -> None:
-    assert asked(ends, HELLO + b"12345678") == ([], b"")
+    assert asked(ends, HELLO + b"12345678") == ([], b"\x90")
+
+
+def test_who_greets_is_told_where_the_streams_stand(
+    ends: tuple[DecisionsOut, "zmq.Socket[bytes]"],
+) -> None:
+    out, _ = ends
+    for one in (decision(7, 0), decision(7, 1), decision(8, 0)):
+        out.publish(one)
+    _, body = asked(ends, HELLO + b"12345678")
+    assert stands_of(body) == (After("a", 8, 0),)
+
+
+@pytest.mark.parametrize("body", [b"\xc1", b"end 0", b"\x91\x90"])
+def test_a_greeting_that_is_answered_with_nonsense_is_an_error(body: bytes) -> None:
+    with pytest.raises(FeedError, match="says where no stream stands"):
+        stands_of(body)
 
 
 def test_an_answer_holds_so_many_and_says_whether_there_is_more(

@@ -226,6 +226,22 @@ def test_a_subscriber_whose_connection_is_cut_gets_each_decision_once() -> None:
     assert essence(had) == decided(Recorded("a", list(Acting(400))), "a")
 
 
+def test_a_stream_that_comes_and_goes_while_the_subscriber_is_cut_off_is_had_whole() -> None:
+    with (
+        running_daemon() as daemon,
+        proxy(daemon.decisions) as out,
+        Decisions(out.endpoint, ["a"], timeout_s=RECEIVE_S) as decisions,
+    ):
+        out.shut()
+        for name in ("a", "ab"):
+            publish(Acting(40, name=name), daemon.feed)
+        out.open()
+        had = until_final(decisions)
+        assert (decisions.missed, decisions.receive(0.1)) == ({"a": 0}, None)
+    assert [d.sequence for d in had] == list(range(41))
+    assert essence(had) == decided(Recorded("a", list(Acting(40))), "a")
+
+
 def test_a_consumer_that_keeps_the_last_id_goes_on_behind_it() -> None:
     with running_daemon() as daemon, Peer(daemon.feed) as peer:
         at, sequences = Cursor("a", GRID, 5), list[int]()
