@@ -39,8 +39,10 @@ from retempo.runtime.replies import Delivery
 from retempo.runtime.security.door import Door
 from retempo.runtime.security.settings import Security
 
-# Messages taken before streams are stepped and the loop looks at subscribers again.
-_BATCH = 16
+# Messages taken at least before streams are stepped and the loop looks at subscribers again, and
+# how many a stream: more than a turn steps, or what waits would wait in the socket, where no
+# overload policy sees it.
+_BATCH, _BATCH_A_STREAM = 16, 2
 # A frame of no more bytes is copied: that is as fast as to look at it where it is, and `bytes` are
 # what a message is taken from in one call.
 COPIED_BYTES = 32_768
@@ -229,7 +231,7 @@ def _loop(
 
 
 def _take_batch(server: FeedServer, feed: "zmq.Socket[bytes]", stop: Stop, door: Door) -> None:
-    for _ in range(_BATCH):
+    for _ in range(max(_BATCH, _BATCH_A_STREAM * len(server.streams))):
         if stop.requested:
             return
         try:

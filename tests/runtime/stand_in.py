@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from io import StringIO
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import msgspec
 import numpy as np
@@ -32,6 +32,7 @@ from tests.daemons import Daemon, started
 GRID = GridGeometry(8, 6, 2)
 DT_US = 1_000
 RECEIVE_S = 10.0
+ReplyKind = TypeVar("ReplyKind", bound=Reply)
 NOTHING: Any = np.zeros(0)
 
 
@@ -276,7 +277,7 @@ class Peer:
     def receive(self) -> Reply:
         return decode_reply(self.socket.recv(), "the daemon")
 
-    def receive_until(self, kind: type[Reply]) -> Reply:
+    def receive_until(self, kind: type[ReplyKind]) -> ReplyKind:
         while True:
             reply = self.receive()
             if isinstance(reply, kind):
