@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 
-from retempo.runtime.binning import FOREVER, LATEST, NO_BIN, OLDEST, Events, events_of
+from retempo.runtime.binning import FOREVER, LATEST, NO_BIN, OLDEST
 from retempo.runtime.counters import Counters
 from retempo.runtime.errors import InputError
+from retempo.runtime.kernel_events import Events, events_of
 from retempo.runtime.layout import BinLayout, geometry_of
 from retempo.runtime.saved_state import Saved
 from retempo.runtime.sparse_bins import Block, SparseBins

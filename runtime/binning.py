@@ -5,24 +5,17 @@ open at a time, a ring of rows; the kernel adds every event that falls into it, 
 fit, and stops at the first event beyond it, so that the caller closes old bins and goes on.
 """
 
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import numpy as np
-from numba import njit, types
-from numba.extending import overload
+from numba import njit
 from numpy.typing import NDArray
 
+from retempo.runtime.kernel_events import Events, ask_for, event_at, size_of
 from retempo.runtime.layout import Bins, Index, Mask
-from retempo.sensors.events import Addresses, EventChunk, Polarities, Times
-from retempo.sensors.evt.packed import ON_AT, TIME_AT, X_MASK, Y_BITS, Y_MASK
 
 Counts = NDArray[np.int64]
 Words = NDArray[np.uint64]
-# Columns `(t_us, x, y, on)`, columns of a channel sensor `(t_us, channel)`, packed events
-# `(words, base_us)`, see `sensors.evt.packed`, or the bytes of a wire message, see
-# `sensors.packet`: `(raw, count, t_start_us)` of a grid, with a None behind of a channel sensor.
-Events = tuple[Any, ...]
-
 # What the kernel counts, by position in `counts`; LATEST is the highest bin that got an event,
 # OLDEST the lowest that can still get one.
 BINNED, LATE, INVALID, MASKED, LATEST, OLDEST = range(6)
@@ -34,8 +27,10 @@ FOREVER = 1 << 61
 WORD = 64
 # A row with more events than a part of its inputs is looked at as a whole, which is faster by then.
 CROWDED = 4
-# Events that are looked at together before they are counted.
+# Events that are looked at together before they are counted, and how far ahead of them the memory
+# is asked for others.
 BLOCK: Final = np.uint64(32)
+AHEAD: Final = np.uint64(256)
 _ONE, _WORD_BITS, _IN_WORD = np.uint64(1), np.uint64(6), np.uint64(63)
 
 
@@ -44,80 +39,6 @@ def new_counts() -> Counts:
     counts = np.zeros(6, np.int64)
     counts[LATEST] = counts[OLDEST] = NO_BIN
     return counts
-
-
-Column = TypeVar("Column", Times, Addresses, Polarities)
-
-
-def events_of(chunk: EventChunk) -> Events:
-    """Return a chunk's events as the kernel takes them: read-only, so that it is made once."""
-    packet = chunk.packet
-    if packet is not None:
-        events = packet.raw, packet.count, packet.t_start_us
-        return events if packet.grid else (*events, None)
-    if chunk.channel is not None:
-        return _read_only(chunk.t_us), _read_only(chunk.channel)
-    assert chunk.x is not None and chunk.y is not None and chunk.on is not None  # noqa: S101, PT018
-    return _read_only(chunk.t_us), _read_only(chunk.x), _read_only(chunk.y), _read_only(chunk.on)
-
-
-def _read_only(column: Column) -> Column:
-    if column.flags.writeable:
-        column = column.view()
-        column.flags.writeable = False
-    return column
-
-
-def event_at(events: Any, i: Any) -> Any:
-    """Return time, x, y and polarity of an event; compiled for each kind of `Events`."""
-    raise NotImplementedError
-
-
-@overload(event_at, strict=False)
-def _event_at(events: Any, i: int) -> Any:  # pragma: no cover - compiled
-    del i
-    if isinstance(events[1], types.Integer) and len(events) == 3:
-        return lambda events, i: (
-            events[2] + _word(events[0], i),
-            _word(events[0], np.uint64(events[1]) + i),
-            _word(events[0], np.uint64(events[1] << 1) + i),
-            events[0][np.uint64(6 * events[1]) + i],
-        )
-    if isinstance(events[1], types.Integer) and len(events) == 4:
-        return lambda events, i: (
-            events[2] + _word(events[0], i),
-            _word(events[0], np.uint64(events[1]) + i),
-            np.uint16(0),
-            False,
-        )
-    if len(events) == 4:
-        return lambda events, i: (events[0][i], events[1][i], events[2][i], events[3][i])
-    if isinstance(events[1], types.Array):
-        return lambda events, i: (events[0][i], events[1][i], np.uint16(0), False)
-    return lambda events, i: (
-        events[1] + (events[0][i] >> TIME_AT),
-        np.uint16((events[0][i] >> Y_BITS) & X_MASK),
-        np.uint16(events[0][i] & Y_MASK),
-        (events[0][i] >> ON_AT) & 1,
-    )
-
-
-@njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
-def _word(raw: Any, k: Any) -> Any:  # pragma: no cover - compiled
-    at = np.uint64(2) * k
-    return np.uint16(raw[at] | np.uint16(raw[at + np.uint64(1)]) << 8)
-
-
-def size_of(events: Any) -> Any:
-    """Return how many events there are; compiled for each kind of `Events`."""
-    raise NotImplementedError
-
-
-@overload(size_of, strict=False)
-def _size_of(events: Any) -> Any:  # pragma: no cover - compiled
-    if len(events) > 2 and isinstance(events[1], types.Integer):
-        return lambda events: events[1]
-    return lambda events: len(events[0])
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -301,6 +222,7 @@ def _fits(
 
     Their extremes say so, which are found without a branch, many events at a time.
     """
+    ask_for(events, begin + AHEAD)
     first, right, bottom, _ = event_at(events, begin)
     last = first
     for k in range(begin, begin + BLOCK):

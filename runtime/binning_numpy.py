@@ -13,9 +13,9 @@ from retempo.runtime.binning import (
     OLDEST,
     WORD,
     Counts,
-    Events,
     Words,
 )
+from retempo.runtime.kernel_events import Events
 from retempo.runtime.layout import Bins, Index, Mask
 
 

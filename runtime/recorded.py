@@ -16,15 +16,12 @@ from retempo.runtime.binning import (
     LATE,
     MASKED,
     Counts,
-    Events,
     bin_events,
-    event_at,
-    events_of,
     new_counts,
-    size_of,
 )
 from retempo.runtime.counters import Counters
 from retempo.runtime.errors import InputError
+from retempo.runtime.kernel_events import Events, event_at, events_of, size_of
 from retempo.runtime.layout import BinLayout, Bins, columns_of, inside
 from retempo.runtime.rows import RowBinner
 from retempo.runtime.sparse_bins import SparseBins

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from retempo.runtime.binning import Counts, Events, event_at, events_of, size_of
+from retempo.runtime.binning import Counts
+from retempo.runtime.kernel_events import Events, event_at, events_of, size_of
 from retempo.runtime.layout import BinLayout, Bins, Index
 from retempo.runtime.recorded import bin_recording, count_plain, plain_span
 from retempo.sensors.events import EventChunk

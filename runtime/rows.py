@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 from retempo.runtime.bin_modes import inputs_of
 from retempo.runtime.binner import SILENCE_US
-from retempo.runtime.binning import NO_BIN, Events, events_of
+from retempo.runtime.binning import NO_BIN
 from retempo.runtime.counters import Counters
+from retempo.runtime.kernel_events import Events, events_of
 from retempo.runtime.layout import BinLayout, Bins
 from retempo.runtime.window import advance, drain
 from retempo.runtime.window_table import (

@@ -8,17 +8,8 @@ import numpy as np
 from numba import njit
 from numba.np.numpy_support import carray
 
-from retempo.runtime.binning import (
-    BINNED,
-    INVALID,
-    LATEST,
-    NO_BIN,
-    OLDEST,
-    Events,
-    bin_events,
-    event_at,
-    size_of,
-)
+from retempo.runtime.binning import BINNED, INVALID, LATEST, NO_BIN, OLDEST, bin_events
+from retempo.runtime.kernel_events import Events, event_at, size_of
 from retempo.runtime.pointers import pointer
 from retempo.runtime.window_lists import filled_of, gather, give, marks_of, window_of
 from retempo.runtime.window_table import (
