@@ -11,7 +11,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from retempo.runtime.kernel_events import Events, ask_for, event_at, size_of
+from retempo.runtime.kernel_events import Events, ask_for, event_at, prefetch, size_of
 from retempo.runtime.layout import Bins, Index, Mask
 
 Counts = NDArray[np.int64]
@@ -31,6 +31,8 @@ CROWDED = 4
 # is asked for others.
 BLOCK: Final = np.uint64(32)
 AHEAD: Final = np.uint64(256)
+# A row with as many entries lies in no near cache, so it is asked for where the next block counts.
+WIDE = 65_536
 _ONE, _WORD_BITS, _IN_WORD = np.uint64(1), np.uint64(6), np.uint64(63)
 
 
@@ -189,6 +191,8 @@ def _run(
     # What counts an event stands here twice, since a function with arrays would count references to
     # them at every event, which takes four times as long as the rest.
     while i + BLOCK <= end and _fits(events, i, low, high, width, height):
+        if marks is None and row.shape[0] >= WIDE and i + BLOCK + BLOCK <= end:
+            _ask_for_counts(events, i + BLOCK, columns, rows, row)
         for k in range(i, i + BLOCK):
             _, x, y, on = event_at(events, k)
             if mask is not None and mask[y, x]:
@@ -212,6 +216,17 @@ def _run(
         if marks is not None:
             marks[place >> _WORD_BITS] |= _ONE << (place & _IN_WORD)
     return i, masked
+
+
+@njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
+def _ask_for_counts(
+    events: Any, begin: Any, columns: Index, rows: Index, row: Bins
+) -> None:  # pragma: no cover - compiled
+    """Ask the memory for what a block of events is to be counted in, if it lies in this row."""
+    for k in range(begin, begin + BLOCK):
+        _, x, y, on = event_at(events, k)
+        if x < columns.shape[0] and y < rows.shape[0] >> 1:
+            prefetch(row, np.uint64(columns[x] + rows[(np.uint64(y) << _ONE) + np.uint64(on)]))
 
 
 @njit(cache=True, nogil=True, error_model="numpy", forceinline=True)

@@ -109,7 +109,7 @@ def _lower_prefetch(typing: Any, array: Any, at: Any) -> Any:  # pragma: no cove
 
 
 # Asks the memory for an element of an array, which may lie beyond its end.
-_prefetch: Any = intrinsic(_lower_prefetch)
+prefetch: Any = intrinsic(_lower_prefetch)
 
 
 def ask_for(events: Any, i: Any) -> None:
@@ -129,24 +129,24 @@ def _ask_for(events: Any, i: int) -> Any:  # pragma: no cover - compiled
             return lambda events, i: _ask_for_words(events[0], i)
         return lambda events, i: _ask_for_bytes(events[0], np.uint64(events[1]), i)
     if len(events) == 2:
-        return lambda events, i: (_ask_for_words(events[0], i), _prefetch(events[1], i))
+        return lambda events, i: (_ask_for_words(events[0], i), prefetch(events[1], i))
     return lambda events, i: (
         _ask_for_words(events[0], i),
-        _prefetch(events[1], i),
-        _prefetch(events[2], i),
-        _prefetch(events[3], i),
+        prefetch(events[1], i),
+        prefetch(events[2], i),
+        prefetch(events[3], i),
     )
 
 
 @njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
 def _ask_for_words(words: Any, i: Any) -> None:  # pragma: no cover - compiled
     for line in range(4):
-        _prefetch(words, i + np.uint64(8 * line))
+        prefetch(words, i + np.uint64(8 * line))
 
 
 @njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
 def _ask_for_bytes(raw: Any, count: Any, i: Any) -> None:  # pragma: no cover - compiled
-    _prefetch(raw, np.uint64(2) * i)
-    _prefetch(raw, np.uint64(2) * (count + i))
-    _prefetch(raw, np.uint64(4) * count + np.uint64(2) * i)
-    _prefetch(raw, np.uint64(6) * count + i)
+    prefetch(raw, np.uint64(2) * i)
+    prefetch(raw, np.uint64(2) * (count + i))
+    prefetch(raw, np.uint64(4) * count + np.uint64(2) * i)
+    prefetch(raw, np.uint64(6) * count + i)
