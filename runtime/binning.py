@@ -11,8 +11,9 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from retempo.runtime.kernel_events import Events, ask_for, event_at, prefetch, size_of
+from retempo.runtime.kernel_events import Events, ask_for, event_at, size_of
 from retempo.runtime.layout import Bins, Index, Mask
+from retempo.runtime.prefetch import prefetch
 
 Counts = NDArray[np.int64]
 Words = NDArray[np.uint64]
@@ -24,7 +25,6 @@ NO_BIN = np.iinfo(np.int64).min
 FOREVER = 1 << 61
 # The inputs that got an event are the bits of words: they are found again in ascending order
 # without a look at the row, and to set one costs no comparison.
-WORD = 64
 # A row with more events than a part of its inputs is looked at as a whole, which is faster by then.
 CROWDED = 4
 # Events that are looked at together before they are counted, and how far ahead of them the memory

@@ -11,10 +11,10 @@ from retempo.runtime.binning import (
     MASKED,
     NO_BIN,
     OLDEST,
-    WORD,
     Counts,
     Words,
 )
+from retempo.runtime.bits import WORD
 from retempo.runtime.kernel_events import Events
 from retempo.runtime.layout import Bins, Index, Mask
 

@@ -4,33 +4,16 @@ Which inputs a row has entries at stands in words of 64 bits, see `runtime.binni
 visited in their order, so the inputs ascend without being sorted.
 """
 
-from typing import Any
-
 import numpy as np
-from llvmlite import ir
-from numba import njit, types
-from numba.extending import intrinsic
+from numba import njit
 
-from retempo.runtime.binning import WORD, Words
+from retempo.runtime.binning import Words
+from retempo.runtime.bits import WORD, lowest
 from retempo.runtime.layout import Bins, Index
 
 # What a count means, see `runtime.bin_modes`.
 AS_IT_IS, AS_ONE, AS_RATE = range(3)
 _ONE, _NOTHING = np.uint64(1), np.float32(0.0)
-
-
-def _lower_lowest(typing: Any, word: Any) -> Any:  # pragma: no cover - compiled
-    del typing
-
-    def lower(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        del context, signature
-        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))
-
-    return types.uint64(word), lower
-
-
-# Where the lowest bit of a word stands that is not 0.
-_lowest: Any = intrinsic(_lower_lowest)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -63,7 +46,7 @@ def merge_row(
         into_words[w] |= word
         words[w] = 0
         while word != 0:
-            k = np.uint64(w * WORD) + _lowest(word)
+            k = np.uint64(w * WORD) + lowest(word)
             word &= word - _ONE
             into[k] = max(into[k], row[k]) if peak else into[k] + row[k]
             row[k] = _NOTHING
@@ -102,7 +85,7 @@ def list_row(
             continue
         words[w] = 0
         while word != 0:
-            k = np.uint64(w * WORD) + _lowest(word)
+            k = np.uint64(w * WORD) + lowest(word)
             word &= word - _ONE
             inputs[end] = k
             values[end] = row[k]

@@ -6,10 +6,10 @@ Every function here is compiled for the kind that it is given, so kernels are wr
 from typing import Any, TypeVar
 
 import numpy as np
-from llvmlite import ir
 from numba import njit, types
-from numba.extending import intrinsic, overload
+from numba.extending import overload
 
+from retempo.runtime.prefetch import prefetch
 from retempo.sensors.events import Addresses, EventChunk, Polarities, Times
 from retempo.sensors.evt.packed import ON_AT, TIME_AT, X_MASK, Y_BITS, Y_MASK
 
@@ -90,26 +90,6 @@ def _size_of(events: Any) -> Any:  # pragma: no cover - compiled
     if len(events) > 2 and isinstance(events[1], types.Integer):
         return lambda events: events[1]
     return lambda events: len(events[0])
-
-
-def _lower_prefetch(typing: Any, array: Any, at: Any) -> Any:  # pragma: no cover - compiled
-    del typing
-
-    def lower(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
-        place = builder.bitcast(builder.gep(data, [arguments[1]]), ir.IntType(8).as_pointer())
-        number = ir.IntType(32)
-        kind = ir.FunctionType(ir.VoidType(), [place.type, number, number, number])
-        function = builder.module.declare_intrinsic("llvm.prefetch", [place.type], kind)
-        # To be read, kept in every cache, data.
-        builder.call(function, [place, number(0), number(3), number(1)])
-        return context.get_dummy_value()
-
-    return types.none(array, at), lower
-
-
-# Asks the memory for an element of an array, which may lie beyond its end.
-prefetch: Any = intrinsic(_lower_prefetch)
 
 
 def ask_for(events: Any, i: Any) -> None:

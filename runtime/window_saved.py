@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from retempo.runtime.binning import FOREVER, LATEST, NO_BIN, OLDEST, WORD
+from retempo.runtime.binning import FOREVER, LATEST, NO_BIN, OLDEST
+from retempo.runtime.bits import WORD
 from retempo.runtime.errors import CheckpointError
 from retempo.runtime.saved_state import Saved, taken_array, within
 from retempo.runtime.window_table import (

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retempo.runtime.bin_modes import Cut, cut_of
-from retempo.runtime.binning import FOREVER, LATEST, NO_BIN, OLDEST, WORD, Words
+from retempo.runtime.binning import FOREVER, LATEST, NO_BIN, OLDEST, Words
+from retempo.runtime.bits import WORD
 from retempo.runtime.closing import AS_IT_IS, AS_ONE, AS_RATE
 from retempo.runtime.errors import InputError
 from retempo.runtime.layout import BinLayout, Bins

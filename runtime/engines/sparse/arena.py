@@ -4,12 +4,12 @@ A call into compiled code unpacks each array that it is given: 3 us a step for t
 of a step, as much as a small network takes. Here the call takes the address of one table of whole
 numbers, and each array is made from it where it is used. Named `a` in the kernels.
 
-Shapes: `x` `(batch, inputs padded)`, `x_words` the same memory; `y` `(batch, labels)`; `values`
+Shapes: `x` `(batch, inputs padded)`; `y` `(batch, labels)`; `values`
 `(batch, state size)`, a layer's variables one after the other; `ring` `(batch, places, spiking)`:
 the neurons that fired, `counts` `(batch, places, layers)` of them, and `loads`, how often each is
 heard, while `LOADED`; `fired` `(batch, spiking)`; `rest` `(batch, RESTS)`; `bounds` `(BOUNDS,
-spiking)` and `powers` `(LEVELS, MOTION, spiking)`, see `silence`. `sums`, `active`, `carried` and
-`above` are scratch; `sums` is 0 at `MAP`.
+spiking)` and `powers` `(LEVELS, MOTION, spiking)`, see `silence`. `sums`, `active` and `carried`
+are scratch; `sums` is 0 at `MAP`.
 """
 
 import numpy as np
@@ -30,7 +30,6 @@ Doubles = NDArray[np.float64]
     STATES,
     SPIKING_OF_ALL,
     WIDEST,
-    ABOVE,
     LABELS,
     WEIGHTS,
     COEFFICIENTS,
@@ -59,9 +58,8 @@ Doubles = NDArray[np.float64]
     AT_SUMS,
     AT_ACTIVE,
     AT_CARRIED,
-    AT_ABOVE,
     ENTRIES,
-) = range(38)
+) = range(36)
 
 # Rows of the scratch `sums`.
 HEARD, YOUNGER, MAP, FROM_BIN, FROM_LAYER, RISEN, SUMS = range(7)
@@ -83,7 +81,6 @@ layers_of = view(np.int64, AT_LAYERS, Size(LAYERS), FIELDS)
 weights_of = view(np.float32, AT_WEIGHTS, Size(WEIGHTS))
 coefficients_of = view(np.float32, AT_COEFFICIENTS, Size(COEFFICIENTS))
 x_of = view(np.float32, AT_X, Size(BATCH), Size(PADDED))
-x_words_of = view(np.uint64, AT_X, Size(BATCH), Size(PADDED, 2))
 y_of = view(np.float32, AT_Y, Size(BATCH), Size(LABELS))
 values_of = view(np.float32, AT_VALUES, Size(BATCH), Size(STATES))
 ring_of = view(np.int32, AT_RING, Size(BATCH), Size(PLACES), Size(SPIKING_OF_ALL))
@@ -96,5 +93,3 @@ powers_of = view(np.float64, AT_POWERS, LEVELS, MOTION, Size(PLANNED))
 sums_of = view(np.float32, AT_SUMS, SUMS, Size(WIDEST))
 active_of = view(np.int32, AT_ACTIVE, LISTS, Size(WIDEST))
 carried_of = view(np.float32, AT_CARRIED, LISTS, Size(WIDEST))
-above_of = view(np.uint8, AT_ABOVE, Size(ABOVE))
-above_words_of = view(np.uint64, AT_ABOVE, Size(ABOVE, 8))

@@ -4,6 +4,7 @@ import sys
 
 import numpy as np
 
+from retempo.runtime import bits
 from retempo.runtime.engines.sparse import (
     arena,
     kernel,
@@ -31,7 +32,6 @@ from retempo.runtime.engines.sparse.arena import (
     rest_of,
     table_of,
     x_of,
-    x_words_of,
     y_of,
 )
 from retempo.runtime.engines.sparse.kernel import needs_plan, step_stream
@@ -103,9 +103,7 @@ def _step(a: int) -> int:  # pragma: no cover - compiled
             return 0
     for b in range(table_of(a)[BATCH]):
         fired_of(a)[b] = np.float32(0.0)
-        found = find_active(
-            x_of(a)[b], x_words_of(a)[b], active_of(a)[OF_BIN], carried_of(a)[OF_BIN]
-        )
+        found = find_active(x_of(a)[b], active_of(a)[OF_BIN], carried_of(a)[OF_BIN])
         step_stream(a, b, active_of(a)[OF_BIN, :found], carried_of(a)[OF_BIN, :found])
     _move_on(a)
     return 1
@@ -136,7 +134,7 @@ ENTRY = Ahead(
     enter,
     [
         sys.modules[__name__],
-        *(arena, kernel, layer, products, program, silence, upswings),
+        *(bits, arena, kernel, layer, products, program, silence, upswings),
         *_FORMULAS,
     ],
 )

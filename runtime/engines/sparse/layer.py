@@ -8,15 +8,13 @@ import math
 
 import numpy as np
 
+from retempo.runtime.bits import ONE, WORD, greater, lowest
 from retempo.runtime.engines.sparse.arena import (
     HEARD,
     MAP,
     POOLED,
     RISEN,
     YOUNGER,
-    Bytes,
-    above_of,
-    above_words_of,
     active_of,
     carried_of,
     coefficients_of,
@@ -25,7 +23,6 @@ from retempo.runtime.engines.sparse.arena import (
 )
 from retempo.runtime.engines.sparse.products import (
     Index,
-    Words,
     add_map,
     add_rows,
     add_weighted_rows,
@@ -141,12 +138,15 @@ def update(a: int, row: Table, current: Floats, state: Floats) -> None:  # pragm
     if recurrent:
         for i in range(variables):
             at = (square + 2 * variables + i) * n
+            gain, part = c[at : at + n], state[i * n : (i + 1) * n]
             for m in range(n):
-                state[i * n + m] += c[at + m] * heard[m]
+                part[m] += gain[m] * heard[m]
     if row[UPSWING]:
         for i in range(variables):
+            at = threshold_at + (1 + i) * n
+            gain, part = c[at : at + n], state[i * n : (i + 1) * n]
             for m in range(n):
-                state[i * n + m] += c[threshold_at + (1 + i) * n + m] * risen[m]
+                part[m] += gain[m] * risen[m]
 
 
 @jit
@@ -185,18 +185,17 @@ def fire(a: int, row: Table, state: Floats, spikes: Index) -> int:  # pragma: no
     n, variables = row[NEURONS], row[VARIABLES]
     at = row[COEFFICIENTS_AT] + (variables * variables + 4 * variables) * n
     threshold = coefficients_of(a)[at : at + n]
-    above: Bytes = above_of(a)
-    words: Words = above_words_of(a)
-    for m in range(n):
-        above[m] = state[m] > threshold[m]
-    above[n : n + 8] = 0
-    listed = 0
-    for word in range((n + 7) // 8):
-        if words[word]:
-            for m in range(8 * word, 8 * word + 8):
-                if above[m]:
-                    spikes[listed] = m
-                    listed += 1
+    listed, whole = 0, n // WORD * WORD
+    for begin in range(0, whole, WORD):
+        word = greater(state, begin, threshold, begin)
+        while word:
+            spikes[listed] = begin + np.int64(lowest(word))
+            listed += 1
+            word &= word - ONE
+    for m in range(whole, n):
+        if state[m] > threshold[m]:
+            spikes[listed] = m
+            listed += 1
     return listed
 
 

@@ -5,9 +5,9 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
+from retempo.runtime.bits import WORD
+from retempo.runtime.engines.sparse.aligned import aligned_zeros
 from retempo.runtime.engines.sparse.arena import (
-    ABOVE,
-    AT_ABOVE,
     AT_ACTIVE,
     AT_BOUNDS,
     AT_CARRIED,
@@ -50,7 +50,6 @@ from retempo.runtime.engines.sparse.arena import (
     WEIGHTS,
     WIDEST,
 )
-from retempo.runtime.engines.sparse.products import BLOCK_WORDS
 from retempo.runtime.engines.sparse.program import Floats, Program, Table
 from retempo.runtime.engines.sparse.relay import RELAY, sizes_of
 from retempo.runtime.engines.sparse.silence import Plan, is_restful
@@ -66,28 +65,25 @@ class Memory:
     """
 
     def __init__(self, program: Program, tuning: Tuning, batch: int, inputs: int) -> None:
-        # Whole blocks of words, so that silence is passed over many inputs at a time.
-        block = 2 * BLOCK_WORDS
-        padded = -(-inputs // block) * block
+        padded = -(-inputs // WORD) * WORD
         widest = max(program.widest, padded)
         layers = len(program.layers)
         self.program = program
-        self.x: Floats = np.zeros((batch, padded), np.float32)
-        self.y: Floats = np.zeros((batch, program.labels), np.float32)
-        self.values: Floats = np.zeros((batch, program.state_size), np.float32)
-        self.fired: Floats = np.zeros((batch, program.spiking), np.float32)
-        self.rest: Table = np.zeros((batch, RESTS), np.int64)
+        self.x: Floats = aligned_zeros((batch, padded), np.float32)
+        self.y: Floats = aligned_zeros((batch, program.labels), np.float32)
+        self.values: Floats = aligned_zeros((batch, program.state_size), np.float32)
+        self.fired: Floats = aligned_zeros((batch, program.spiking), np.float32)
+        self.rest: Table = aligned_zeros((batch, RESTS), np.int64)
         self.rest[:, SLEPT] = AWAKE
-        self._sums = np.zeros((SUMS, widest), np.float32)
-        self._active = np.zeros((LISTS, widest), np.int32)
-        self._carried = np.zeros((LISTS, widest), np.float32)
-        self._above = np.zeros((widest + 15) // 8 * 8, np.uint8)
+        self._sums = aligned_zeros((SUMS, widest), np.float32)
+        self._active = aligned_zeros((LISTS, widest), np.int32)
+        self._carried = aligned_zeros((LISTS, widest), np.float32)
         self.table: Table = np.zeros(ENTRIES, np.int64)
         self.address: int = self.table.ctypes.data
         self._floats = self.table.view(np.float64)
         self.table[[BATCH, LAYERS, INPUTS_OF_BIN, PADDED]] = batch, layers, inputs, padded
         self.table[[STATES, SPIKING_OF_ALL]] = program.state_size, program.spiking
-        self.table[[WIDEST, ABOVE, LABELS]] = widest, len(self._above), program.labels
+        self.table[[WIDEST, LABELS]] = widest, program.labels
         self.table[[WEIGHTS, RESTFUL]] = len(program.weights), is_restful(program)
         self._point(AT_LAYERS, program.layers)
         self._point(AT_WEIGHTS, program.weights)
@@ -99,7 +95,6 @@ class Memory:
         self._point(AT_SUMS, self._sums)
         self._point(AT_ACTIVE, self._active)
         self._point(AT_CARRIED, self._carried)
-        self._point(AT_ABOVE, self._above)
         self._tune(tuning)
 
     def __reduce__(self) -> NoReturn:

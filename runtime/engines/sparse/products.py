@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from retempo.runtime.bits import ONE, WORD, lowest, other_than_0
 from retempo.runtime.engines.sparse.compiling import part
 from retempo.runtime.engines.sparse.program import (
     CHANNELS_OUT,
@@ -22,10 +23,6 @@ from retempo.runtime.engines.sparse.program import (
 )
 
 Index = NDArray[np.int32]
-Words = NDArray[np.uint64]
-
-# Words of 64 bits that are looked at together; an input is padded to whole blocks of them.
-BLOCK_WORDS = 8
 
 # Part of `entry`, which alone is kept: see `ahead`.
 jit = part()
@@ -33,22 +30,19 @@ inline = part(forceinline=True)
 
 
 @jit
-def find_active(
-    x: Floats, words: Words, active: Index, loads: Floats
-) -> int:  # pragma: no cover - compiled
-    """List the inputs that are not 0 and what they carry; returns how many."""
+def find_active(x: Floats, active: Index, loads: Floats) -> int:  # pragma: no cover - compiled
+    """List the inputs that are not 0 and what they carry; returns how many.
+
+    `x` is padded to whole words of `bits`.
+    """
     found = 0
-    for block in range(0, words.shape[0], BLOCK_WORDS):
-        some = np.uint64(0)
-        for word in range(BLOCK_WORDS):
-            some |= words[block + word]
-        if some == np.uint64(0):
-            continue
-        for i in range(2 * block, 2 * (block + BLOCK_WORDS)):
-            if x[i] != np.float32(0.0):
-                active[found] = i
-                loads[found] = x[i]
-                found += 1
+    for begin in range(0, x.shape[0], WORD):
+        word = other_than_0(x, begin)
+        while word:
+            i = begin + np.int64(lowest(word))
+            active[found], loads[found] = i, x[i]
+            found += 1
+            word &= word - ONE
     return found
 
 

@@ -15,6 +15,7 @@ from retempo.exporters.description import LayerSpec, connection_of
 from retempo.exporters.network import Network
 from retempo.exporters.neurons import neuron_named
 from retempo.exporters.resolution import LayerResolution, Resolution
+from retempo.runtime.engines.sparse.aligned import aligned
 from retempo.runtime.engines.sparse.upswings import UPSWINGS
 from retempo.runtime.errors import EngineError
 
@@ -111,7 +112,7 @@ def program_of(network: Network) -> Program:
         coefficients_at += coefficient_rows(row) * layer.neurons
         state_at += neuron.variables * layer.neurons
         spikes_at += layer.neurons if neuron.spiking else 0
-    return Program(layers, np.ascontiguousarray(np.concatenate(weights), np.float32))
+    return Program(layers, aligned(np.concatenate(weights).astype(np.float32)))
 
 
 def coefficient_rows(row: Table) -> int:
@@ -131,7 +132,7 @@ def coefficients_of(program: Program, resolution: Resolution) -> Floats:
         np.concatenate(_rows_of(row, layer))
         for row, layer in zip(program.layers, resolution.layers, strict=True)
     ]
-    return np.ascontiguousarray(np.concatenate(rows), np.float32)
+    return aligned(np.concatenate(rows).astype(np.float32))
 
 
 def _rows_of(row: Table, layer: LayerResolution) -> list[NDArray[np.float64]]:
