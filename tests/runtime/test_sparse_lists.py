@@ -1,5 +1,6 @@
 """Odd arrays never reach the compiled code of the sparse engine: they are read by address there."""
 
+import pickle
 from collections.abc import Callable
 from typing import Any
 
@@ -98,6 +99,28 @@ def test_the_input_of_a_state_is_written_in_place_and_cannot_be_exchanged(engine
         state.x = np.zeros(state.x.shape, np.float64)
     with pytest.raises(ValueError, match="could not broadcast"):
         state.x[:] = np.zeros((1, state.x.shape[1] + 1))
+
+
+class Other(np.ndarray):
+    """Of another type, and no other array."""
+
+
+SAME: dict[str, Odd] = {
+    "a subclass": lambda array: array.view(Other),
+    "pickled": lambda array: pickle.loads(pickle.dumps(array)),  # noqa: S301
+    "of another name": lambda array: array.view({"l": "q", "i": "i", "f": "f"}[array.dtype.char]),
+    "with metadata": lambda array: array.view(np.dtype(array.dtype, metadata={"from": "a file"})),
+}
+
+
+@pytest.mark.parametrize("field", FIELDS)
+@pytest.mark.parametrize("same", SAME)
+def test_an_array_that_is_the_same_by_another_name_is_read(
+    engine: Engine, bins: SparseBins, field: str, same: str
+) -> None:
+    expected = engine.run(engine.new_state(), bins)
+    other = msgspec.structs.replace(bins, **{field: SAME[same](getattr(bins, field))})
+    np.testing.assert_array_equal(engine.run(engine.new_state(), other), expected)
 
 
 def test_entries_beyond_the_last_start_are_not_looked_at(engine: Engine, bins: SparseBins) -> None:

@@ -42,6 +42,10 @@ Doubles = NDArray[np.float64]
     LOADS,
     RESTFUL,  # whether silence has a closed form at all
     PLANNED,  # how many neurons the plan of silence describes, 0 before there is one
+    NDARRAY,  # the type of an array, and those of its entries, by `id`
+    INT64,
+    INT32,
+    FLOAT32,
     AT_LAYERS,
     AT_WEIGHTS,
     AT_COEFFICIENTS,
@@ -59,7 +63,7 @@ Doubles = NDArray[np.float64]
     AT_ACTIVE,
     AT_CARRIED,
     ENTRIES,
-) = range(36)
+) = range(40)
 
 # Rows of the scratch `sums`.
 HEARD, YOUNGER, MAP, FROM_BIN, FROM_LAYER, RISEN, SUMS = range(7)

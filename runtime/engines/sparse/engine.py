@@ -12,7 +12,7 @@ from retempo.runtime.engine import Arrays, EngineState, Vector
 from retempo.runtime.engines.history import moved_ages
 from retempo.runtime.engines.saved import check_saved, saved_batch
 from retempo.runtime.engines.sparse.arena import LOADED
-from retempo.runtime.engines.sparse.entry import BAD_BINS, ENTRY, STEP, WAKE
+from retempo.runtime.engines.sparse.entry import BAD_BINS, ENTRY, ODD_BINS, STEP, WAKE
 from retempo.runtime.engines.sparse.lists import check_lists
 from retempo.runtime.engines.sparse.memory import Memory
 from retempo.runtime.engines.sparse.memory_saved import load_memory, save_memory
@@ -69,14 +69,20 @@ class SparseState:
         self._call(self._table, 0, 0, 0, 0, 0, WAKE)
 
     def run(self, lists: SparseBins) -> int:
-        """Step the one stream by bins into `ys`; returns how many are done, or `BAD_BINS`."""
-        bins, done = len(lists), 0
+        """Step the one stream by bins into `ys`; returns how many are done, or what is wrong."""
+        try:
+            bins = len(lists.starts) - 1
+        except TypeError:
+            return ODD_BINS
+        if bins < 1:
+            return ODD_BINS
+        done = 0
         if bins > len(self.ys):
             self.ys = np.zeros((max(bins, 2 * len(self.ys)), self.y.shape[1]), np.float32)
         arrays = id(lists.starts), id(lists.inputs), id(lists.values), id(self.ys)
         while True:
             done = self._call(self._table, *arrays, done, bins)
-            if done in (bins, BAD_BINS):
+            if done == bins or done < 0:
                 return done
             self.memory.plan(self.tuning.plan)
 
@@ -136,10 +142,15 @@ class SparseEngine:
         assert isinstance(state, SparseState)  # noqa: S101
         if state.batch != 1:
             raise EngineError(f"a run steps 1 stream, the state holds {state.batch}")
-        steps = check_lists(bins)
-        if steps == 0:
-            state.memory.fired[:] = 0.0
-        elif state.run(bins) == BAD_BINS:
+        steps = state.run(bins)
+        if steps == ODD_BINS:
+            bins = check_lists(bins)
+            if len(bins) == 0:
+                state.memory.fired[:] = 0.0
+                return state.ys[:0]
+            steps = state.run(bins)
+        assert steps != ODD_BINS  # noqa: S101  (they are copies)
+        if steps == BAD_BINS:
             raise EngineError(
                 f"bins list inputs from 0 to {state.x.shape[1] - 1} from one start to the next; "
                 f"got {bins.inputs.min(initial=0)} to {bins.inputs.max(initial=0)}"

@@ -9,6 +9,7 @@ from retempo.runtime.engines.sparse import (
     arena,
     kernel,
     layer,
+    lists,
     products,
     program,
     silence,
@@ -35,6 +36,7 @@ from retempo.runtime.engines.sparse.arena import (
     y_of,
 )
 from retempo.runtime.engines.sparse.kernel import needs_plan, step_stream
+from retempo.runtime.engines.sparse.lists import are_lists
 from retempo.runtime.engines.sparse.products import copy, find_active, jit
 from retempo.runtime.engines.sparse.silence import wake
 from retempo.runtime.engines.sparse.views import array_of, data_of
@@ -42,7 +44,7 @@ from retempo.runtime.engines.sparse.views import array_of, data_of
 # What the number of bins says where it is none.
 STEP, WAKE = 0, -1
 # Results that are not the number of bins done.
-BAD_BINS = -1
+BAD_BINS, ODD_BINS = -1, -2
 
 _starts, _inputs, _floats = array_of(np.int64), array_of(np.int32), array_of(np.float32)
 
@@ -64,7 +66,8 @@ def enter(
 
     Returns:
         How many bins are done, of a `STEP` 1. Fewer than asked for if the plan of silence is needed
-        for the next. `BAD_BINS` if an input does not exist; nothing is done then.
+        for the next. `BAD_BINS` if an input does not exist, `ODD_BINS` if an array is none that the
+        kernel reads; nothing is done then.
     """
     a = table
     if bins == STEP:
@@ -75,6 +78,8 @@ def enter(
                 wake(a, b)
             rest_of(a)[b, SILENT] = 0
         return 0
+    if begin == 0 and not are_lists(a, starts, inputs, values, bins):
+        return ODD_BINS
     starts_ = _starts(data_of(starts), (bins + 1,))
     entries = starts_[bins]
     inputs_ = _inputs(data_of(inputs), (entries,))
@@ -134,7 +139,7 @@ ENTRY = Ahead(
     enter,
     [
         sys.modules[__name__],
-        *(bits, arena, kernel, layer, products, program, silence, upswings),
+        *(bits, arena, kernel, layer, lists, products, program, silence, upswings),
         *_FORMULAS,
     ],
 )

@@ -28,13 +28,17 @@ from retempo.runtime.engines.sparse.arena import (
     BATCH,
     COEFFICIENTS,
     ENTRIES,
+    FLOAT32,
     INPUTS_OF_BIN,
+    INT32,
+    INT64,
     LABELS,
     LAG,
     LAYERS,
     LISTS,
     LOADED,
     LOADS,
+    NDARRAY,
     NEWER,
     PADDED,
     PLACES,
@@ -84,6 +88,10 @@ class Memory:
         self.table[[BATCH, LAYERS, INPUTS_OF_BIN, PADDED]] = batch, layers, inputs, padded
         self.table[[STATES, SPIKING_OF_ALL]] = program.state_size, program.spiking
         self.table[[WIDEST, LABELS]] = widest, program.labels
+        self.table[[NDARRAY, INT64, INT32, FLOAT32]] = [
+            id(np.ndarray),
+            *(id(np.dtype(each)) for each in (np.int64, np.int32, np.float32)),
+        ]
         self.table[[WEIGHTS, RESTFUL]] = len(program.weights), is_restful(program)
         self._point(AT_LAYERS, program.layers)
         self._point(AT_WEIGHTS, program.weights)
