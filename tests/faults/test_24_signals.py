@@ -64,19 +64,11 @@ def each_once(decisions: list[Decision]) -> None:
 def test_a_daemon_under_load_drains_and_ends_with_the_sum_rule_kept(tmp_path: Path) -> None:
     recording = open_recording(min(RECORDINGS.glob("*.bin")))
     with (
-        serving(write_config(tmp_path)) as running,
+        # So few that who reads them slowly misses none: what is dropped at the end is lost.
+        serving(write_config(tmp_path, decisions_keys='every = "50ms"')) as running,
         Decisions(running.decisions, timeout_s=TIMEOUT_S) as decisions,
-        ThreadPoolExecutor(STREAMS + 1) as pool,
+        ThreadPoolExecutor(STREAMS) as pool,
     ):
-        stopped = threading.Event()
-
-        def read_on() -> list[Decision]:
-            """A daemon does not wait for who reads late: its last decisions would be dropped."""
-            found: list[Decision] = []
-            while (decision := decisions.receive(timeout_s=0.5)) or not stopped.is_set():
-                found += [decision] if decision else []
-            return found
-
         sent = [
             pool.submit(publish, Endless(f"cam{k}", recording), running.feed)
             for k in range(STREAMS)
@@ -84,15 +76,14 @@ def test_a_daemon_under_load_drains_and_ends_with_the_sum_rule_kept(tmp_path: Pa
         received = [next(iter(decisions))]
         while len({d.stream for d in received}) < STREAMS:
             received.append(next(iter(decisions)))
-        reading = pool.submit(read_on)
         began_s = time.monotonic()
         running.stop()
         took_s = time.monotonic() - began_s
-        stopped.set()
         for report in sent:
             with pytest.raises(FeedError, match=r"shutting down|went silent|takes no more"):
                 report.result(TIMEOUT_S)
-        received += reading.result(TIMEOUT_S)
+        while (decision := decisions.receive(timeout_s=0.5)) is not None:
+            received.append(decision)
     # The row says 2 s; benchmarks.soak_operations measures it where nobody else works.
     assert took_s < 10.0
     (totals,) = running.lines("totals")
