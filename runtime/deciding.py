@@ -1,17 +1,16 @@
 """From the outputs of bins to the decisions of one stream."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from retempo.runtime.clock import Clock
 from retempo.runtime.counters import Counters
 from retempo.runtime.decision import Decision
 from retempo.runtime.engine import Engine, Vector
 from retempo.runtime.pipeline_saved import Last, Place
-from retempo.runtime.readouts import Readout
+from retempo.runtime.readouts import Readout, Scores
 
 # When a stream is decided besides at its end: at each bin, when the label changes, never, or in the
 # first bin that ends at or after each multiple of so many microseconds.
@@ -74,50 +73,47 @@ class Deciding:
             arrived_us: when the events arrived that closed them, on the clock.
             counters: the stream's, behind them.
         """
-        by, bins = self.by, len(y)
         scores = self.readout(y, dt_us)
-        due = (0,) if bins == 1 and self._every == "bin" else self._due(begin_us, dt_us, scores)
-        decisions = []
-        for k in due:
-            t_us = begin_us + (k + 1) * dt_us
-            best, listed = int(scores[k].argmax()), scores[k].tolist()
-            latency_us = self._clock_us() - arrived_us
-            decisions.append(
-                self._decision(by, t_us, dt_us, best, listed, step_us, latency_us, counters)
-            )
-        self._last = (by, begin_us + bins * dt_us, dt_us, scores[-1].tolist(), step_us)
-        return decisions
+        bests = scores.argmax(axis=1).tolist()
+        latency_us = self._clock_us() - arrived_us
+        return self.decide_read(scores, bests, begin_us, dt_us, step_us, latency_us, counters)
 
-    def decide_one(
+    def decide_read(
         self,
-        t_us: int,
+        scores: Scores,
+        bests: Sequence[int],
+        begin_us: int,
         dt_us: int,
-        best: int,
-        scores: list[float],
         step_us: float,
         latency_us: float,
         counters: Counters,
-    ) -> Decision | None:
-        """Do as `decide` for one bin that `readout` has read already: that of a live message.
+    ) -> list[Decision]:
+        """Do as `decide` for bins that `readout` has read already.
 
         Args:
-            t_us: where it ends, event time.
-            dt_us: its length.
-            best: the label of the highest score.
-            scores: of every label.
-            step_us: as of `decide`.
+            scores: behind each of them, `(bins, labels)`.
+            bests: the label of the highest of them, `(bins,)`.
+            begin_us: as of `decide`.
+            dt_us: the same.
+            step_us: the same.
             latency_us: since the events arrived.
             counters: as of `decide`.
         """
-        by, every = self.by, self._every
-        self._last = by, t_us, dt_us, scores, step_us
-        if every != "bin" and (
-            every == "end"
-            or (every == "change" and by.labels[best] == self._label)
-            or (isinstance(every, int) and t_us // every == (t_us - dt_us) // every)
-        ):
-            return None
-        return self._decision(by, t_us, dt_us, best, scores, step_us, latency_us, counters)
+        by, every, t_us, decisions = self.by, self._every, begin_us, list[Decision]()
+        for k, best in enumerate(bests) if every != "end" else ():
+            t_us += dt_us
+            if (
+                every == "bin"
+                or (every == "change" and by.labels[best] != self._label)
+                or (isinstance(every, int) and t_us // every != (t_us - dt_us) // every)
+            ):
+                listed = scores[k].tolist()
+                decisions.append(
+                    self._decision(by, t_us, dt_us, best, listed, step_us, latency_us, counters)
+                )
+        end_us = begin_us + len(bests) * dt_us
+        self._last = by, end_us, dt_us, scores[-1].tolist(), step_us
+        return decisions
 
     def final(self, arrived_us: float, counters: Counters) -> Decision | None:
         """Return the last decision, None for a stream of which no bin was stepped."""
@@ -154,24 +150,6 @@ class Deciding:
         if place.last is not None:
             end_us, length_us, scores, step_us = place.last
             self._last = self.by, end_us, length_us, scores.tolist(), step_us
-
-    def _due(self, begin_us: int, dt_us: int, scores: NDArray[np.float64]) -> Iterable[int]:
-        """Return the bins of a block in which the stream is decided."""
-        match self._every:
-            case "bin":
-                return range(len(scores))
-            case "end":
-                return ()
-            case "change":
-                due, label = [], self._label
-                for k, best in enumerate(scores.argmax(axis=1)):
-                    if self.by.labels[best] != label:
-                        label = self.by.labels[best]
-                        due.append(k)
-                return due
-            case every_us:
-                past = (begin_us + np.arange(len(scores) + 1) * dt_us) // every_us
-                return np.flatnonzero(past[1:] != past[:-1]).tolist()
 
     def _decision(
         self,

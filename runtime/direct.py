@@ -6,7 +6,6 @@ What a call does not step comes back to be stepped as ever.
 """
 
 from collections.abc import Callable, Iterator
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,13 +13,14 @@ from numpy.typing import NDArray
 from retempo.exporters.description import ChannelSpec
 from retempo.runtime.binner import Binner
 from retempo.runtime.direct_kernel import (
+    AT_BESTS,
     AT_ENTRY,
     AT_GUARD,
     AT_MEAN,
+    AT_SCORES,
     AT_STATE,
     AT_TABLE,
     BEGIN,
-    BEST,
     BYTES_IF_PLAIN,
     FIELDS,
     GO_ON,
@@ -28,6 +28,7 @@ from retempo.runtime.direct_kernel import (
     INPUTS,
     LABELS,
     MORE,
+    MOST_READ,
     NUMBER,
     READ,
     RESULT,
@@ -43,7 +44,7 @@ from retempo.runtime.engines.sparse.engine import SparseEngine, SparseState
 from retempo.runtime.engines.sparse.entry import BAD_BINS, ENTRY
 from retempo.runtime.errors import EngineError
 from retempo.runtime.guard import Guard
-from retempo.runtime.mean_kernel import Memory, scores_of
+from retempo.runtime.mean_kernel import Memory
 from retempo.runtime.readouts import Mean, Readout
 from retempo.runtime.sparse_bins import NO_BINS, Block
 from retempo.runtime.window_table import MOST_BINS
@@ -51,8 +52,6 @@ from retempo.sensors.events import EventChunk
 
 # The events of a message, see `sensors.packet`.
 Payload = bytes | NDArray[np.uint8]
-
-_NO_SCORES: Final = np.zeros(0)
 
 
 class Direct:
@@ -66,8 +65,6 @@ class Direct:
         self.guard: Guard | None = None
         self.readout: Readout | None = None
         self._memory: Memory | None = None
-        # Of the last bin that a mean has read, `(labels,)`; see `read`.
-        self.scores: Memory = _NO_SCORES
         self._grid = None if isinstance(binner.layout.spec.geometry, ChannelSpec) else True
         window = binner.window
         self._most_bins = int(window.table[MOST_BINS])
@@ -82,6 +79,10 @@ class Direct:
         # Array objects: where their data lie is seen by the engine.
         job[STARTS], job[INPUTS] = id(window.starts), id(window.inputs)
         job[VALUES] = id(window.values)
+        # Behind the bins of the last message that a mean has read: `(bins, labels)`, `(bins,)`.
+        self.scores: Memory = np.zeros((MOST_READ, job[LABELS]))
+        self.bests: NDArray[np.int64] = np.zeros(MOST_READ, np.int64)
+        job[AT_SCORES], job[AT_BESTS] = self.scores.ctypes.data, self.bests.ctypes.data
 
     def serves(self, binner: object, state: EngineState) -> bool:
         """Whether it is the job of these two."""
@@ -120,13 +121,12 @@ class Direct:
                 yield block
 
     def read_by(self, guard: Guard | None, readout: Readout) -> None:
-        """Let `take_plain` ask a guard, and read a bin by a readout where that is the mean."""
+        """Let `take_plain` ask a guard, and read bins by a readout where that is the mean."""
         job, self.guard, self.readout = self._job, guard, readout
         job[AT_GUARD] = 0 if guard is None else guard.address
         self._memory, job[AT_MEAN] = None, 0
         if isinstance(readout, Mean):
             self._memory = readout.memory(job[LABELS], job[STEP_US])
-            self.scores = scores_of(self._memory)
             job[AT_MEAN] = self._memory.ctypes.data
 
     def take_plain(self, payload: Payload, count: int, t_start_us: int, t_end_us: int) -> int:
@@ -148,14 +148,14 @@ class Direct:
         how = BYTES_IF_PLAIN if type(payload) is bytes else IF_PLAIN
         return take_message(self._at, id(payload), count, t_start_us, t_end_us, how, self._grid)
 
-    def read(self) -> tuple[int, int] | None:
-        """Return the number of the bin and the label of its highest score, see `scores`.
+    def read(self) -> int | None:
+        """Return the number of the first bin that was closed, if any; see `scores` and `bests`.
 
-        None unless a mean has read the one bin that was closed, and every event of the message was
-        binned: they have then been counted.
+        None unless a mean has read all that were closed, and every event of the message was
+        binned: nothing of it is left to be counted.
         """
         job = self._job
-        return (job[NUMBER], job[BEST]) if job[READ] else None
+        return job[NUMBER] if job[READ] else None
 
     def block(self, clock_us: Callable[[], float], began_us: float) -> Block | None:
         """Return what the last call, which began at `began_us`, has closed."""

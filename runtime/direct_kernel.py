@@ -39,9 +39,8 @@ from retempo.runtime.window_table import (
     EXCEPTION,
     MORE,  # whether the call has to be made again for this message
     STEPS,  # whether the closed bins are of the length that the state is tuned for, and are stepped
-    READ,  # whether the mean has taken the one bin that was closed, and every event was binned
-    BEST,  # the label of the highest score, if so
-    NUMBER,  # of that bin
+    READ,  # whether the mean has taken all bins that were closed, and every event was binned
+    NUMBER,  # of the first of those bins, if any
     STEP_US,
     AT_TABLE,
     AT_ENTRY,
@@ -52,17 +51,19 @@ from retempo.runtime.window_table import (
     YS,
     AT_GUARD,  # 0 where every time is believed
     AT_MEAN,  # 0 for another readout
+    AT_SCORES,  # behind each bin that the mean has taken, and the label of the highest
+    AT_BESTS,
     LABELS,
     FIELDS,
-) = range(19)
+) = range(20)
 
 # How a message is taken: further on, from its begin, or from its begin if it is plain: the array of
 # a packet, or bytes.
 GO_ON, BEGIN, IF_PLAIN, BYTES_IF_PLAIN = range(4)
 # It is not, and nothing has happened.
 NOT_PLAIN = -1
-# More events take so long that it matters little how they are taken.
-MOST_EVENTS = 4_096
+# More events, or bins, take so long that it matters little how they are taken.
+MOST_EVENTS, MOST_READ = 4_096, 64
 # Where an object of bytes keeps them: behind its head, before the zero that ends them.
 BYTES_AT = bytes.__basicsize__ - 1
 
@@ -85,8 +86,8 @@ def take_message(
         count: of its events.
         t_start_us: see `sensors.packet.Packet`.
         t_end_us: its watermark.
-        how: if it is plain a message passes the guard and closes few bins, and the one bin of a
-            live message is read by the mean.
+        how: if it is plain a message passes the guard and closes few bins, and they are read by
+            the mean.
         grid: None for a channel sensor.
 
     Returns:
@@ -115,15 +116,27 @@ def take_message(
         room = at_job + 8 * RESULT, at_job + 8 * EXCEPTION
         lists = j[STARTS], j[INPUTS], j[VALUES]
         call_entry(j[AT_ENTRY], *room, j[AT_STATE], *lists, j[YS], begin, closed)
-        alone = closed == 1 and j[RESULT] == 1 and not j[MORE] and t[BINNED] == count
-        if plain and alone and j[AT_MEAN]:
-            labels = j[LABELS]
-            memory = carray(pointer(j[AT_MEAN]), (TOTALS + 2 * labels,), np.float64)
-            y = carray(pointer(data_of(j[YS])), (labels,), np.float32)
-            j[BEST] = add_bin(memory, y)
-            j[NUMBER] = t[BLOCK_FIRST]
-            j[READ] = 1
+    if plain and t[BINNED] == count and not j[MORE]:
+        j[READ] = closed == 0 or _read(j, closed)
+        j[NUMBER] = t[BLOCK_FIRST]
     return int(closed)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _read(j: Counts, closed: int) -> bool:  # pragma: no cover - compiled
+    """Let the mean take the bins that were closed, if all are stepped and it takes any."""
+    if not j[STEPS] or j[RESULT] != closed or closed > MOST_READ or j[AT_MEAN] == 0:
+        return False
+    labels = j[LABELS]
+    memory = carray(pointer(j[AT_MEAN]), (TOTALS + 2 * labels,), np.float64)
+    ys = carray(pointer(data_of(j[YS])), (closed, labels), np.float32)
+    scores = carray(pointer(j[AT_SCORES]), (closed, labels), np.float64)
+    bests = carray(pointer(j[AT_BESTS]), (closed,), np.int64)
+    for k in range(closed):
+        bests[k] = add_bin(memory, ys[k])
+        for label in range(labels):
+            scores[k, label] = memory[TOTALS + labels + label]
+    return True
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

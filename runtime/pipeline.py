@@ -174,25 +174,28 @@ class Pipeline:
         if direct.readout is not deciding.readout or direct.guard is not intake.guard:
             direct.read_by(intake.guard, deciding.readout)
         began_us = clock_us()
-        if direct.take_plain(payload, count, t_start_us, t_end_us) < 0:
+        bins = direct.take_plain(payload, count, t_start_us, t_end_us)
+        if bins < 0:
             return None
-        read = direct.read()
-        if read is None:
+        first = direct.read()
+        if first is None:
             return self._long_plain(direct, began_us, arrived_us)
-        ended_us = clock_us()
-        took_us, dt_us, counters = ended_us - began_us, self.state.resolution.dt_us, self.counters
-        number, best = read
+        counters = self.counters
         counters.received += count
         counters.binned += count
-        self._stepped(1, took_us)
-        since_us, scores = ended_us - arrived_us, direct.scores.tolist()
-        decision = deciding.decide_one(
-            (number + 1) * dt_us, dt_us, best, scores, took_us, since_us, counters
+        ended_us = clock_us()
+        if bins == 0:
+            return 0, 0, 0.0, (), ended_us
+        took_us, dt_us = ended_us - began_us, self.state.resolution.dt_us
+        self._stepped(bins, took_us)
+        read, since_us = (direct.scores[:bins], direct.bests[:bins].tolist()), ended_us - arrived_us
+        decisions = deciding.decide_read(
+            *read, first * dt_us, dt_us, took_us / bins, since_us, counters
         )
-        return 1, dt_us, took_us, (decision,) if decision else (), ended_us
+        return bins, dt_us, took_us, decisions, ended_us
 
     def _long_plain(self, direct: Direct, began_us: float, arrived_us: float) -> Taken:
-        """Decide what a plain message has closed: no bin, or many of them."""
+        """Read and decide what a plain message has closed, and count where its events went."""
         block = direct.block(self._clock_us, began_us)
         if block is None:
             return 0, 0, 0.0, (), self._clock_us()

@@ -17,7 +17,7 @@ import pytest
 from retempo.demo.assets import RECORDINGS
 from retempo.runtime.decision import Decision
 from retempo.runtime.errors import FeedError
-from retempo.runtime.publisher import publish
+from retempo.runtime.publisher import Sender, publish
 from retempo.runtime.subscriber import Decisions
 from retempo.sensors.events import EventChunk, Source
 from retempo.sensors.files import open_recording
@@ -49,6 +49,12 @@ class Endless:
             begin_us += span_us
 
 
+def send(name: str, recording: Source, feed: str) -> None:
+    """Send without end, and without the patience to wait for another daemon."""
+    with Sender(feed, patience_s=1.0) as sender:
+        sender.publish(Endless(name, recording))
+
+
 def each_once(decisions: list[Decision]) -> None:
     """Of every stream the sequence goes up: nothing comes twice, nothing goes back."""
     by_stream = defaultdict[str, list[Decision]](list)
@@ -69,10 +75,7 @@ def test_a_daemon_under_load_drains_and_ends_with_the_sum_rule_kept(tmp_path: Pa
         Decisions(running.decisions, timeout_s=TIMEOUT_S) as decisions,
         ThreadPoolExecutor(STREAMS) as pool,
     ):
-        sent = [
-            pool.submit(publish, Endless(f"cam{k}", recording), running.feed)
-            for k in range(STREAMS)
-        ]
+        sent = [pool.submit(send, f"cam{k}", recording, running.feed) for k in range(STREAMS)]
         received = [next(iter(decisions))]
         while len({d.stream for d in received}) < STREAMS:
             received.append(next(iter(decisions)))
