@@ -114,7 +114,7 @@ def _then_bincount(columns: Callable[[Path], Iterator[Any]]) -> Run:
             if not len(t_us):
                 continue
             place = t_us // DT_US - int(t_us[0]) // DT_US
-            address = bins.columns[x] + bins.rows[y] + bins.plane * on
+            address = bins.columns[x] + bins.rows[2 * y.astype(np.int64) + on]
             counted = np.bincount(place * bins.inputs + address)
             events += int(counted.sum())
         return events
