@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit
 
 from retempo.runtime.binning import Words
-from retempo.runtime.bits import WORD, lowest
+from retempo.runtime.bits import WORD, lowest, other_than_0
 from retempo.runtime.layout import Bins, Index
 
 # What a count means, see `runtime.bin_modes`.
@@ -21,11 +21,7 @@ def mark_row(row: Bins, words: Words) -> None:  # pragma: no cover - compiled
     """Mark the entries of a row anew; shapes as in `merge_row`."""
     whole = len(row) // WORD
     for w in range(whole):
-        part = row[w * WORD : (w + 1) * WORD]
-        word = np.uint64(0)
-        for k in range(WORD):
-            word |= np.uint64(part[k] != _NOTHING) << np.uint64(k)
-        words[w] = word
+        words[w] = other_than_0(row, w * WORD)
     if whole < len(words):
         word = np.uint64(0)
         for k in range(whole * WORD, len(row)):

@@ -188,9 +188,9 @@ class Pipeline:
             return 0, 0, 0.0, (), ended_us
         took_us, dt_us = ended_us - began_us, self.state.resolution.dt_us
         self._stepped(bins, took_us)
-        read, since_us = (direct.scores[:bins], direct.bests[:bins].tolist()), ended_us - arrived_us
+        scores, bests = direct.scores[:bins], direct.bests[:bins].tolist()
         decisions = deciding.decide_read(
-            *read, first * dt_us, dt_us, took_us / bins, since_us, counters
+            scores, bests, first * dt_us, dt_us, took_us / bins, ended_us - arrived_us, counters
         )
         return bins, dt_us, took_us, decisions, ended_us
 

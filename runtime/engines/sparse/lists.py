@@ -22,7 +22,7 @@ _KIND, _SIDES, _LENGTHS, _DTYPE, _FLAGS = _DATA - 1, _DATA + 1, _DATA + 2, _DATA
 _LIES, _HALF = 0x1 | 0x100 | 0x400, 0xFFFFFFFF
 # What a type says of itself: a letter for its kind, one for its size and one for the order of its
 # bytes, and its number. Types that came by pickle are objects of their own.
-_TYPE, _NAMED = DATA_AT // 8 + 1, -1 ^ (0xFF << 24)
+_TYPE, _NAMED = _DATA + 1, -1 ^ (0xFF << 24)
 _dtype_at = itself(np.int64, _TYPE + 1)
 _words_of, _word_at = itself(np.int64, _FLAGS + 1), itself(np.int64, 1)
 
